@@ -1,0 +1,181 @@
+/*
+ * org.keyquorum.Node: the contract between client and node, as C structures and their layouts. The same contract in words
+ * is docs/protocol.md, in varlink's language org.keyquorum.Node.varlink (a test compares the two).
+ *
+ * The parameters of every request, reply and error of this interface carry `protocol` = NODE_PROTOCOL, the format version of the
+ * message (a FIELD_CONSTANT of every layout; the structures do not hold it). Sizes are in bytes.
+ */
+#pragma once
+
+#include "wire/message.h"
+
+#define NODE_PROTOCOL 1
+#define NODE_INTERFACE "org.keyquorum.Node"
+#define NODE_METHOD(name) NODE_INTERFACE "." name
+#define NODE_ERROR(name) NODE_INTERFACE "." name
+
+#define NODE_TOKEN_SIZE 16      /* the token's random identifier */
+#define NODE_KEY_ID_SIZE 32     /* SHA-256 of the common header */
+#define NODE_NONCE_SIZE 32      /* login challenge */
+#define NODE_VERIFIER_SIZE 32   /* Ed25519 public key derived from the PIN */
+#define NODE_ANSWER_SIZE 64     /* Ed25519 signature */
+#define NODE_PUBLIC_KEY_SIZE 32 /* X25519 sealing key, Ed25519 identity key */
+#define NODE_HEADER_SIZE_MAX (16 * 1024)
+#define NODE_SEALED_SIZE_MAX (20 * 1024)
+#define NODE_SIGNATURE_SIZE_MAX 512
+#define NODE_PARTIAL_SIZE_MAX 512
+#define NODE_DIGEST_SIZE_MAX 64
+#define NODE_LABEL_SIZE_MAX 255
+#define NODE_CKA_ID_SIZE_MAX 255
+#define NODE_NAME_SIZE_MAX 32
+#define NODE_REASON_SIZE_MAX 2048
+#define NODE_LIST_MAX 500 /* entries of one ListKeys reply */
+
+/* The mutable part of a key. Visible to a client: the newest version that at least k nodes hold identically. */
+typedef struct NodeRecord {
+    uint64_t version; /* from 1; each change is one more; 0 only in entries of destroyed or unreadable keys */
+    char *private_label, *public_label;
+    Bytes private_id, public_id; /* CKA_ID of the two PKCS#11 objects */
+    bool public_hidden;          /* the public object was destroyed on its own */
+    uint64_t created;            /* seconds since 1970, by the creating client's clock; for people only */
+} NodeRecord;
+
+typedef struct NodeKeyEntry {
+    Bytes key;
+    char *state; /* "pending", "active", "unusable" (the share cannot be used: reason), "destroyed" (a tombstone) */
+    char *reason;
+    NodeRecord record;
+} NodeKeyEntry;
+
+typedef struct NodeHelloInput {
+    Bytes token;
+    uint64_t index; /* the node's, as the client's roster has it */
+} NodeHelloInput;
+
+typedef struct NodeHelloOutput {
+    char *version;  /* of the software */
+    char *name;     /* the node's own */
+    char *custody;  /* the instance's default: "kernel" or "keyring" */
+    char *revision; /* changes whenever the answer of ListKeys may change; new at every start */
+    uint64_t pin_version;      /* of the PIN verifier in force; from 1 */
+    uint64_t next_pin_version; /* of the one prepared beside it; 0: none */
+    Bytes nonce;               /* to be answered on this connection, once, with AnswerChallenge */
+    bool pin_locked;           /* for this client */
+} NodeHelloOutput;
+
+typedef struct NodeStatusOutput {
+    char *version, *name, *custody;
+    bool separation; /* false: node and loader share a user */
+    bool initialized;
+    Bytes token;     /* empty before InitToken */
+    uint64_t index, n, k, pin_version;
+    Bytes sealing_key, identity_key;
+    uint64_t active, pending, unusable, destroyed; /* keys by state */
+    uint64_t signatures;                           /* partial signatures since the start */
+    uint64_t key_quota_used, key_quota_max;        /* kernel keys of the node's user */
+} NodeStatusOutput;
+
+typedef struct NodeInitTokenInput {
+    Bytes token;
+    uint64_t index, n, k;
+    Bytes verifier;
+    bool reset_pin; /* the token exists: replace its verifier, forget failures. Local callers only. */
+    uint64_t pin_version; /* 1 at first; with resetPin at least the present one */
+} NodeInitTokenInput;
+
+typedef struct NodeChallengeInput {
+    uint64_t pin_version; /* which verifier the answer is for */
+    Bytes answer;
+} NodeChallengeInput;
+
+typedef struct NodePinInput {
+    uint64_t version; /* the new one: in force + 1 */
+    Bytes verifier;   /* empty in CommitPin */
+} NodePinInput;
+
+typedef struct NodeListInput {
+    Bytes after;          /* a key id; entries come in ascending order of id; empty: from the start */
+    char *known_revision; /* if it is still so, the answer says unchanged and carries nothing */
+} NodeListInput;
+
+typedef struct NodeListOutput {
+    char *revision;
+    bool unchanged;
+    bool more; /* ask again with after = the last entry's id */
+    List keys; /* NodeKeyEntry */
+} NodeListOutput;
+
+typedef struct NodeKeyInput {
+    Bytes key;
+} NodeKeyInput;
+
+typedef struct NodeGetKeyOutput {
+    Bytes header;     /* the common header */
+    Bytes activation; /* signature of the activation statement; empty while pending */
+} NodeGetKeyOutput;
+
+typedef struct NodePrepareInput {
+    Bytes sealed; /* the sealed share, header included */
+    NodeRecord record;
+} NodePrepareInput;
+
+typedef struct NodeActivateInput {
+    Bytes key;
+    Bytes activation;
+} NodeActivateInput;
+
+typedef struct NodeSetRecordInput {
+    Bytes key;
+    NodeRecord record;
+} NodeSetRecordInput;
+
+typedef struct NodePartialSignInput {
+    Bytes key;
+    char *hash; /* "sha1", "sha256", "sha384", "sha512" */
+    Bytes digest;
+} NodePartialSignInput;
+
+typedef struct NodePartialSignOutput {
+    Bytes partial;
+} NodePartialSignOutput;
+
+/* Parameters of every error of this interface. */
+typedef struct NodeErrorDetail {
+    char *reason;    /* one sentence for people */
+    uint64_t number; /* PinIncorrect: tries left; StaleVersion: the version held; else absent */
+} NodeErrorDetail;
+
+extern const Layout node_hello_input, node_hello_output, node_status_output, node_init_token_input, node_challenge_input, node_pin_input,
+    node_list_input, node_list_output, node_key_input, node_get_key_output, node_prepare_input, node_activate_input,
+    node_set_record_input, node_partial_sign_input, node_partial_sign_output, node_error_detail, node_record, node_key_entry, node_no_parameters;
+
+typedef enum NodeError {
+    NODE_ERROR_NONE,
+    NODE_ERROR_HELLO_REQUIRED,      /* the method needs Hello first */
+    NODE_ERROR_NOT_INITIALIZED,     /* the node belongs to no token yet */
+    NODE_ERROR_ALREADY_INITIALIZED, /* it belongs to one */
+    NODE_ERROR_WRONG_TOKEN,         /* another token, index, n or k */
+    NODE_ERROR_NOT_LOCAL,           /* only for local callers */
+    NODE_ERROR_LOGIN_REQUIRED,
+    NODE_ERROR_PIN_INCORRECT,
+    NODE_ERROR_PIN_LOCKED,
+    NODE_ERROR_UNKNOWN_KEY,
+    NODE_ERROR_KEY_EXISTS,
+    NODE_ERROR_KEY_DESTROYED,
+    NODE_ERROR_KEY_PENDING,         /* it is not active yet */
+    NODE_ERROR_KEY_ACTIVE,          /* it is active already and does not revert */
+    NODE_ERROR_KEY_UNUSABLE,        /* the share cannot be loaded: reason */
+    NODE_ERROR_INVALID_ACTIVATION,
+    NODE_ERROR_STALE_VERSION,       /* a record or PIN version that is not the next one */
+    NODE_ERROR_REJECTED,            /* the share does not fit: other node, other threshold, changed header, wrong share … */
+    NODE_ERROR_UNAVAILABLE,         /* this node cannot now: disk full, key quota, loader away … */
+    NODE_ERROR_UNKNOWN,             /* none of these: not this interface's */
+    NODE_ERROR_MAX,
+} NodeError;
+
+/* "org.keyquorum.Node.WrongToken"; and back (NODE_ERROR_NONE for NULL, NODE_ERROR_UNKNOWN for a foreign name). */
+const char *node_error_name(NodeError error);
+NodeError node_error_from_name(const char *name);
+
+/* The text of org.keyquorum.Node.varlink. */
+extern const char node_interface_description[];

@@ -1,0 +1,310 @@
+#include "base/bytes.h"
+#include "base/crypto.h"
+#include "base/file.h"
+#include "base/ini.h"
+#include "base/secret.h"
+#include "unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+START_TEST(writer_and_reader_agree)
+{
+    uint8_t memory[15];
+    Writer writer = writer_of(memory, sizeof(memory));
+    size_t size;
+
+    write_u8(&writer, 0x01);
+    write_u16(&writer, 0x0203);
+    write_u32(&writer, 0x04050607);
+    write_u64(&writer, 0x08090a0b0c0d0e0f);
+    ck_assert_int_eq(writer_finish(&writer, &size), 0);
+    ck_assert_uint_eq(size, sizeof(memory));
+    for (size_t i = 0; i < size; i++)
+        ck_assert_uint_eq(memory[i], i + 1);
+
+    Reader reader = reader_of(memory, size);
+
+    ck_assert_uint_eq(read_u8(&reader), 0x01);
+    ck_assert_uint_eq(read_u16(&reader), 0x0203);
+    ck_assert_uint_eq(read_u32(&reader), 0x04050607);
+    ck_assert_int_eq(reader_finish(&reader), -EBADMSG);
+    ck_assert_uint_eq(read_u64(&reader), 0x08090a0b0c0d0e0f);
+    ck_assert_int_eq(reader_finish(&reader), 0);
+}
+END_TEST
+
+START_TEST(bounds_are_kept)
+{
+    uint8_t memory[4] = {1, 2, 3, 4}, more[5] = {0};
+    Writer writer = writer_of(memory, sizeof(memory));
+    Reader reader = reader_of(memory, sizeof(memory));
+
+    write_bytes(&writer, more, sizeof(more));
+    ck_assert_int_eq(writer_finish(&writer, NULL), -ENOBUFS);
+    ck_assert_uint_eq(memory[0], 1);
+    ck_assert_ptr_null(read_bytes(&reader, 5));
+    ck_assert_uint_eq(read_u8(&reader), 0); /* failed once, failed for good */
+    ck_assert_int_eq(reader_finish(&reader), -EBADMSG);
+}
+END_TEST
+
+START_TEST(hex_round_trip)
+{
+    uint8_t bytes[3] = {0x00, 0xab, 0xff}, back[3];
+    char text[7];
+
+    hex_encode(bytes, sizeof(bytes), text);
+    ck_assert_str_eq(text, "00abff");
+    ck_assert_int_eq(hex_decode("00ABff", back, sizeof(back)), 0);
+    ck_assert_mem_eq(bytes, back, sizeof(back));
+    ck_assert_int_eq(hex_decode("00abf", back, sizeof(back)), -EINVAL);
+    ck_assert_int_eq(hex_decode("00abfg", back, sizeof(back)), -EINVAL);
+    ck_assert_int_eq(hex_decode("00abff00", back, sizeof(back)), -EINVAL);
+}
+END_TEST
+
+START_TEST(secret_sizes)
+{
+    Secret *secret = NULL;
+
+    ck_assert_int_eq(secret_new(0, &secret), -EINVAL);
+    ck_assert_int_eq(secret_new(SECRET_SIZE_MAX + 1, &secret), -EINVAL);
+    ck_assert_ptr_null(secret);
+    ck_assert_int_eq(secret_new_copy("abc", 3, &secret), 0);
+    ck_assert_uint_eq(secret_size(secret), 3);
+    ck_assert_mem_eq(secret_declassify(secret), "abc", 3);
+    secret_truncate(secret, 1);
+    ck_assert_uint_eq(secret_size(secret), 1);
+    ck_assert_uint_eq(secret_bytes(secret)[1], 0);
+    secret_free(secret);
+}
+END_TEST
+
+START_TEST(secret_comparison)
+{
+    _cleanup_secret_ Secret *a = NULL, *b = NULL, *c = NULL;
+
+    ck_assert_int_eq(secret_new_copy("same", 4, &a), 0);
+    ck_assert_int_eq(secret_new_copy("same", 4, &b), 0);
+    ck_assert_int_eq(secret_new_copy("sama", 4, &c), 0);
+    ck_assert(secret_equal(a, b));
+    ck_assert(!secret_equal(a, c));
+}
+END_TEST
+
+/* Is the page that holds `address` locked? /proc/self/smaps tells. */
+static unsigned locked_kilobytes(const void *address)
+{
+    _cleanup_fclose_ FILE *maps = fopen("/proc/self/smaps", "re");
+    char line[512];
+    unsigned long start, end;
+    unsigned locked = 0;
+    bool here = false;
+
+    while (maps && fgets(line, sizeof(line), maps)) {
+        if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+            here = (unsigned long)address >= start && (unsigned long)address < end;
+        else if (here)
+            (void)sscanf(line, "Locked: %u kB", &locked);
+    }
+    return locked;
+}
+
+START_TEST(secret_is_locked)
+{
+    _cleanup_secret_ Secret *secret = NULL;
+
+    ck_assert_int_eq(secret_new(16, &secret), 0);
+    ck_assert_uint_ge(locked_kilobytes(secret_bytes(secret)), 4);
+}
+END_TEST
+
+/* What a forked child that runs `attempt` dies of: a signal number, or 0. */
+static int signal_of_child(void (*attempt)(Secret *secret), Secret *secret)
+{
+    pid_t child = fork();
+    int status = 0;
+
+    if (child == 0) {
+        attempt(secret);
+        _exit(0);
+    }
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    return WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static void read_behind(Secret *secret)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    const uint8_t *byte = secret_bytes(secret);
+    volatile uint8_t value;
+
+    byte = (const uint8_t *)(((uintptr_t)byte + page) & ~(page - 1));
+    value = *byte;
+    (void)value;
+}
+
+static void read_own(Secret *secret)
+{
+    if (secret_bytes(secret)[0] != 0)
+        _exit(1);
+}
+
+START_TEST(secret_is_guarded_and_absent_in_children)
+{
+    _cleanup_secret_ Secret *secret = NULL;
+
+    ck_assert_int_eq(secret_new_copy("x", 1, &secret), 0);
+    ck_assert_int_eq(signal_of_child(read_behind, secret), SIGSEGV);
+    ck_assert_int_eq(signal_of_child(read_own, secret), 0);
+    ck_assert_uint_eq(secret_bytes(secret)[0], 'x');
+}
+END_TEST
+
+START_TEST(problem_text)
+{
+    Problem problem = PROBLEM_INIT;
+
+    ck_assert_int_eq(problem_set(&problem, -EIO, "node %s: %d", "al\npha", 7), -EIO);
+    ck_assert_str_eq(problem.text, "node al?pha: 7");
+    ck_assert_int_eq(problem_prefix(&problem, 3, "file:%d", 12), 3);
+    ck_assert_str_eq(problem.text, "file:12: node al?pha: 7");
+    ck_assert_int_eq(problem_set(NULL, 5, "nobody listens"), 5);
+}
+END_TEST
+
+static char directory[] = "/tmp/keyquorum-test-XXXXXX";
+
+static int open_directory(void)
+{
+    ck_assert_ptr_nonnull(mkdtemp(directory));
+    int fd = open(directory, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+    ck_assert_int_ge(fd, 0);
+    return fd;
+}
+
+START_TEST(files_are_replaced_whole)
+{
+    _cleanup_close_ int fd = open_directory();
+    _cleanup_bytes_ Bytes content = {0};
+
+    ck_assert_int_eq(file_create(fd, "a", "one", 3, 0600), 0);
+    ck_assert_int_eq(file_create(fd, "a", "two", 3, 0600), -EEXIST);
+    ck_assert_int_eq(file_replace(fd, "a", "three", 5, 0600), 0);
+    ck_assert_int_eq(file_read(fd, "a", 4, &content), -EFBIG);
+    ck_assert_int_eq(file_read(fd, "a", 5, &content), 0);
+    ck_assert_uint_eq(content.size, 5);
+    ck_assert_mem_eq(content.data, "three", 5);
+    ck_assert_int_eq(file_remove(fd, "a"), 0);
+    ck_assert_int_eq(file_remove(fd, "a"), -ENOENT);
+    ck_assert_int_eq(rmdir(directory), 0); /* so no temporary file is left */
+}
+END_TEST
+
+typedef struct IniSeen {
+    unsigned lines[4];
+    size_t count;
+} IniSeen;
+
+static int see(void *userdata, const char *section, const char *name, const char *value, unsigned line, Problem *problem)
+{
+    IniSeen *seen = userdata;
+
+    if (strcmp(name, "Bad") == 0)
+        return problem_set(problem, -EINVAL, "[%s] %s=%s is bad", section, name, value);
+    ck_assert_uint_lt(seen->count, ELEMENTS(seen->lines));
+    seen->lines[seen->count++] = line;
+    return 0;
+}
+
+static int read_ini(const char *text, IniSeen *ret_seen, Problem *problem)
+{
+    char path[] = "/tmp/keyquorum-ini-XXXXXX";
+    _cleanup_close_ int fd = mkstemp(path);
+
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    int r = ini_read(path, see, ret_seen, problem);
+    (void)unlink(path);
+    return r;
+}
+
+START_TEST(ini_mistakes_have_lines)
+{
+    IniSeen seen = {0};
+    Problem problem = PROBLEM_INIT;
+    char long_line[600] = "A=";
+
+    ck_assert_int_eq(read_ini("# c\n[s]\n\nA=1\nB=2\n", &seen, &problem), 0);
+    ck_assert_uint_eq(seen.count, 2);
+    ck_assert_uint_eq(seen.lines[0], 4);
+    ck_assert_uint_eq(seen.lines[1], 5);
+    ck_assert_int_eq(read_ini("[s]\nA=1\nBad=2\nC=3\n", &seen, &problem), -EINVAL);
+    ck_assert_ptr_nonnull(strstr(problem.text, ":3: [s] Bad=2 is bad"));
+    ck_assert_uint_eq(seen.count, 3); /* nothing after the mistake was handed on */
+    ck_assert_int_eq(read_ini("[s]\nnonsense\n", &seen, &problem), -EBADMSG);
+    ck_assert_ptr_nonnull(strstr(problem.text, ":2: "));
+    memset(long_line + 2, 'x', sizeof(long_line) - 3);
+    ck_assert_int_eq(read_ini(long_line, &seen, &problem), -EBADMSG);
+    ck_assert_ptr_nonnull(strstr(problem.text, ":1: the line is too long"));
+    ck_assert_int_eq(ini_read("/nonexistent", see, &seen, &problem), -ENOENT);
+}
+END_TEST
+
+START_TEST(ini_values)
+{
+    bool yes;
+    uint64_t number;
+
+    ck_assert_int_eq(ini_parse_bool("yes", &yes, NULL), 0);
+    ck_assert(yes);
+    ck_assert_int_eq(ini_parse_bool("true", &yes, NULL), -EINVAL);
+    ck_assert_int_eq(ini_parse_uint("16", 1, 16, &number, NULL), 0);
+    ck_assert_uint_eq(number, 16);
+    ck_assert_int_eq(ini_parse_uint("17", 1, 16, &number, NULL), -EINVAL);
+    ck_assert_int_eq(ini_parse_uint("-1", 0, UINT64_MAX, &number, NULL), -EINVAL);
+    ck_assert_int_eq(ini_parse_uint("99999999999999999999", 0, UINT64_MAX, &number, NULL), -EINVAL);
+    ck_assert_int_eq(ini_parse_duration("500ms", &number, NULL), 0);
+    ck_assert_uint_eq(number, 500000);
+    ck_assert_int_eq(ini_parse_duration("2min", &number, NULL), 0);
+    ck_assert_uint_eq(number, 120000000);
+    ck_assert_int_eq(ini_parse_duration("10", &number, NULL), -EINVAL);
+    ck_assert_int_eq(ini_parse_duration("0s", &number, NULL), -EINVAL);
+}
+END_TEST
+
+/* FIPS 180-2, appendix B.1 */
+START_TEST(sha256_of_parts)
+{
+    uint8_t a[] = {'a'}, bc[] = {'b', 'c'}, digest[SHA256_SIZE];
+    Bytes parts[] = {{a, sizeof(a)}, {bc, sizeof(bc)}};
+    char text[2 * SHA256_SIZE + 1];
+
+    ck_assert_int_eq(crypto_sha256(parts, ELEMENTS(parts), digest), 0);
+    hex_encode(digest, sizeof(digest), text);
+    ck_assert_str_eq(text, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+END_TEST
+
+static void add_tests(TCase *cases)
+{
+    tcase_add_test(cases, writer_and_reader_agree);
+    tcase_add_test(cases, bounds_are_kept);
+    tcase_add_test(cases, hex_round_trip);
+    tcase_add_test(cases, secret_sizes);
+    tcase_add_test(cases, secret_comparison);
+    tcase_add_test(cases, secret_is_locked);
+    tcase_add_test(cases, secret_is_guarded_and_absent_in_children);
+    tcase_add_test(cases, problem_text);
+    tcase_add_test(cases, files_are_replaced_whole);
+    tcase_add_test(cases, ini_mistakes_have_lines);
+    tcase_add_test(cases, ini_values);
+    tcase_add_test(cases, sha256_of_parts);
+}
+
+UNIT_MAIN("base", add_tests)
