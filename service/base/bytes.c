@@ -60,10 +60,10 @@ const uint8_t *read_bytes(Reader *reader, size_t size)
     return at;
 }
 
-static uint64_t read_integer(Reader *reader, size_t size)
+static uint32_t read_integer(Reader *reader, size_t size)
 {
     const uint8_t *at = read_bytes(reader, size);
-    uint64_t value = 0;
+    uint32_t value = 0;
 
     for (size_t i = 0; at && i < size; i++)
         value = value << 8 | at[i];
@@ -75,19 +75,9 @@ uint8_t read_u8(Reader *reader)
     return (uint8_t)read_integer(reader, 1);
 }
 
-uint16_t read_u16(Reader *reader)
-{
-    return (uint16_t)read_integer(reader, 2);
-}
-
 uint32_t read_u32(Reader *reader)
 {
-    return (uint32_t)read_integer(reader, 4);
-}
-
-uint64_t read_u64(Reader *reader)
-{
-    return read_integer(reader, 8);
+    return read_integer(reader, 4);
 }
 
 int reader_finish(const Reader *reader)

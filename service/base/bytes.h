@@ -34,9 +34,7 @@ typedef struct Reader {
 
 Reader reader_of(const void *data, size_t size);
 uint8_t read_u8(Reader *reader);
-uint16_t read_u16(Reader *reader);
 uint32_t read_u32(Reader *reader);
-uint64_t read_u64(Reader *reader);
 /* The next `size` bytes, still owned by the underlying memory; NULL once the reader has failed. */
 const uint8_t *read_bytes(Reader *reader, size_t size);
 /* 0 if everything was read and nothing is left over; -EBADMSG otherwise. */

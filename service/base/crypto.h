@@ -9,14 +9,21 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "base/problem.h"
 
 #define SHA256_SIZE 32
 
-/* The context, made at the first call, never released; NULL if it cannot be made (out of memory). Thread-safe. */
+/* The context, made at the first call, never released. Thread-safe. NULL if it cannot be made: OpenSSL would take that for the host
+ * process's own context, so every program and C_Initialize() call crypto_check() first. */
 OSSL_LIB_CTX *crypto_context(void);
 
-/* Make sure that BN_CTX_secure_new_ex() and BN_secure_new() give locked, wiped memory. Call before computing with secret
- * big numbers. Errors: -EPERM the memory cannot be locked (RLIMIT_MEMLOCK): do not go on. Thread-safe. */
+/* Errors: -EIO there is no context; the problem says what that means. */
+int crypto_check(Problem *problem) _must_check_;
+
+/* Make sure that BN_CTX_secure_new_ex() and BN_secure_new() give locked, wiped memory in this process. Call before computing with secret
+ * big numbers, and again in a forked child: there the memory has to be locked anew, which this does. An application's own secure heap
+ * serves as well if the kernel says that it is locked.
+ * Errors: -EPERM the memory cannot be locked (RLIMIT_MEMLOCK), or nobody can tell; -EIO no randomness: do not go on. Thread-safe. */
 int crypto_secure_heap(void) _must_check_;
 
 /* Random bytes fit for secrets. Errors: -EIO. */

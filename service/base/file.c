@@ -9,7 +9,7 @@
 #include "base/crypto.h"
 
 /* Open for reading and say how large it is; only regular files, so that nobody can make us wait on a FIFO. */
-static int open_regular(int directory, const char *name, size_t size_max, int *ret_fd, size_t *ret_size)
+static int open_regular(int directory, const char *name, size_t size_max, int *ret_fd, struct stat *ret_status)
 {
     _cleanup_close_ int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     struct stat status;
@@ -20,7 +20,7 @@ static int open_regular(int directory, const char *name, size_t size_max, int *r
         return -EINVAL;
     if ((uint64_t)status.st_size > size_max)
         return -EFBIG;
-    *ret_size = (size_t)status.st_size;
+    *ret_status = status;
     *ret_fd = TAKE_FD(fd);
     return 0;
 }
@@ -47,34 +47,69 @@ int file_read(int directory, const char *name, size_t size_max, Bytes *ret_conte
 {
     _cleanup_close_ int fd = -1;
     _cleanup_bytes_ Bytes content = {0};
-    size_t size;
-    int r = open_regular(directory, name, size_max, &fd, &size);
+    struct stat status;
+    int r = open_regular(directory, name, size_max, &fd, &status);
 
     if (r == 0)
-        r = bytes_new(size, &content);
+        r = bytes_new((size_t)status.st_size, &content);
     if (r == 0)
-        r = read_whole(fd, content.data, size);
+        r = read_whole(fd, content.data, content.size);
     if (r == 0)
         *ret_content = bytes_take(&content);
+    return r;
+}
+
+static int read_into_secret(int fd, const struct stat *status, Secret **ret_content)
+{
+    _cleanup_secret_ Secret *content = NULL;
+
+    if (status->st_size == 0)
+        return -ENODATA;
+
+    int r = secret_new((size_t)status->st_size, &content);
+
+    if (r == 0)
+        r = read_whole(fd, secret_data(content), secret_size(content));
+    if (r == 0)
+        *ret_content = TAKE_PTR(content);
     return r;
 }
 
 int file_read_secret(int directory, const char *name, size_t size_max, Secret **ret_content)
 {
     _cleanup_close_ int fd = -1;
-    _cleanup_secret_ Secret *content = NULL;
-    size_t size;
-    int r = open_regular(directory, name, size_max, &fd, &size);
+    struct stat status;
+    int r = open_regular(directory, name, size_max, &fd, &status);
 
-    if (r == 0 && size == 0)
-        return -ENODATA;
-    if (r == 0)
-        r = secret_new(size, &content);
-    if (r == 0)
-        r = read_whole(fd, secret_data(content), size);
-    if (r == 0)
-        *ret_content = TAKE_PTR(content);
-    return r;
+    return r < 0 ? r : read_into_secret(fd, &status, ret_content);
+}
+
+static int check_private(const char *path, const struct stat *status, mode_t forbidden, Problem *problem)
+{
+    if (status->st_uid != 0 && status->st_uid != geteuid())
+        return problem_set(problem, -EPERM, "%s belongs to user %u, neither to this one (%u) nor to root", path, (unsigned)status->st_uid,
+                           (unsigned)geteuid());
+    if (status->st_mode & forbidden)
+        return problem_set(problem, -EKEYREJECTED, "%s is open to others (mode %04o): run 'chmod %04o %s', and consider who has read it",
+                           path, (unsigned)status->st_mode & 07777, 0700u & ~(unsigned)forbidden & status->st_mode, path);
+    return 0;
+}
+
+int file_read_private(const char *path, size_t size_max, mode_t forbidden, Secret **ret_content, Problem *problem)
+{
+    _cleanup_close_ int fd = -1;
+    struct stat status;
+    int r = open_regular(AT_FDCWD, path, size_max, &fd, &status);
+
+    if (r == -EINVAL)
+        return problem_set(problem, r, "%s is not a regular file", path);
+    if (r == 0) {
+        r = check_private(path, &status, forbidden, problem);
+        if (r < 0)
+            return r;
+        r = read_into_secret(fd, &status, ret_content);
+    }
+    return r < 0 ? problem_set(problem, r, "%s cannot be read: %s", path, strerror(-r)) : 0;
 }
 
 static int write_whole(int fd, const uint8_t *data, size_t size)
@@ -114,9 +149,10 @@ static int write_temporary(int directory, const void *content, size_t size, mode
     return r;
 }
 
+/* The names are changed already, for everyone who looks; whether they are after a power cut, nobody knows. */
 static int sync_directory(int directory)
 {
-    return fsync(directory) < 0 ? -errno : 0;
+    return fsync(directory) < 0 ? -EUCLEAN : 0;
 }
 
 static int put_in_place(int directory, const char *temporary, const char *name, unsigned flags)

@@ -15,6 +15,6 @@ typedef int (*IniHandler)(void *userdata, const char *section, const char *name,
 int ini_read(const char *path, IniHandler handler, void *userdata, Problem *problem) _must_check_;
 
 /* Values. Errors: -EINVAL, and the problem says what would be right. */
-int ini_parse_bool(const char *value, bool *ret_value, Problem *problem) _must_check_;          /* yes, no */
+int ini_parse_bool(const char *value, bool *ret_value, Problem *problem) _must_check_; /* yes, no */
 int ini_parse_uint(const char *value, uint64_t min, uint64_t max, uint64_t *ret_value, Problem *problem) _must_check_;
 int ini_parse_duration(const char *value, uint64_t *ret_microseconds, Problem *problem) _must_check_; /* "500ms", "10s", "2min" */

@@ -17,17 +17,17 @@
 #define PROBLEM_SIZE_MAX 1024
 
 typedef struct Problem {
-    char text[PROBLEM_SIZE_MAX]; /* NUL-terminated; longer text is cut at the end */
+    char text[PROBLEM_SIZE_MAX]; /* NUL-terminated UTF-8; longer text is cut at the end, between two characters */
 } Problem;
 
-#define PROBLEM_INIT \
-    (Problem)        \
-    {                \
-        .text = ""   \
+#define PROBLEM_INIT                                                                                                                       \
+    (Problem)                                                                                                                              \
+    {                                                                                                                                      \
+        .text = ""                                                                                                                         \
     }
 
 /* Write the sentence and return `code` unchanged, so that it reads `return problem_set(p, -EINVAL, "…")`.
- * `problem` may be NULL. Control characters that come in through arguments are replaced by '?'. */
+ * `problem` may be NULL. Control characters and bytes that are not UTF-8 come in through arguments; each is replaced by '?'. */
 int problem_set(Problem *problem, int code, const char *format, ...) _printf_(3, 4);
 
 /* Put "words: " in front of what the problem says already; returns `code`. */
