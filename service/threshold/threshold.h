@@ -15,8 +15,8 @@
 #include "base/secret.h"
 #include "threshold/digest.h"
 
-#define THRESHOLD_NODES_MAX 16
-#define THRESHOLD_PARTIAL_SIZE_MAX 512   /* bytes: RSA-4096 */
+#define THRESHOLD_NODES_MAX          16
+#define THRESHOLD_PARTIAL_SIZE_MAX   512 /* bytes: RSA-4096 */
 #define THRESHOLD_SIGNATURE_SIZE_MAX 512 /* bytes: RSA-4096 */
 
 typedef struct Scheme Scheme;
@@ -41,9 +41,7 @@ typedef struct ThresholdParameters {
 
 #define THRESHOLD_RSA 1
 
-/* Rows of the table of schemes, in table order; NULL past the end. */
-const Scheme *threshold_scheme_at(size_t i);
-/* By its number in a header, by its name ("rsa"); NULL if unknown. */
+/* A row of the table of schemes by its number in a header, by its name ("rsa"); NULL if unknown. */
 const Scheme *threshold_scheme_by_algorithm(uint8_t algorithm);
 const Scheme *threshold_scheme_by_name(const char *name);
 uint8_t threshold_scheme_algorithm(const Scheme *scheme);
@@ -57,7 +55,7 @@ int threshold_parameters_check(const ThresholdParameters *parameters, Problem *p
 /* ---- Dealing -------------------------------------------------------------------------------------------------- */
 
 typedef struct DealOptions {
-    unsigned threads; /* threads that search for primes; 0: in the calling thread, no thread is created */
+    unsigned threads; /* threads that search for primes, 16 at most are used; 0: in the calling thread, no thread is created */
     /* Called now and then from the calling thread with the number of candidates tried and the expected number;
      * a non-zero answer stops the search (THRESHOLD_E_CANCELLED). May be NULL. */
     int (*progress)(void *userdata, uint64_t tried, uint64_t expected);
@@ -65,9 +63,9 @@ typedef struct DealOptions {
 } DealOptions;
 
 typedef struct Deal {
-    Bytes public_key;                          /* scheme's encoding; RSA: the modulus N, bits/8 bytes big endian; e is 65537 */
-    Bytes verification;                        /* RSA: v, v_1, …, v_n, each bits/8 bytes big endian */
-    Secret *shares[THRESHOLD_NODES_MAX];       /* shares[i - 1] for node i; RSA: s_i, bits/8 bytes big endian */
+    Bytes public_key;                    /* scheme's encoding; RSA: the modulus N, bits/8 bytes big endian; e is 65537 */
+    Bytes verification;                  /* RSA: v, v_1, …, v_n, each bits/8 bytes big endian */
+    Secret *shares[THRESHOLD_NODES_MAX]; /* shares[i - 1] for node i; RSA: s_i, bits/8 bytes big endian */
 } Deal;
 
 /* Make a key and its n shares. All other secrets (p, q, d, the polynomial) are wiped before it returns.
@@ -80,8 +78,8 @@ void threshold_deal_clear(Deal *deal); /* wipes what is left of the shares */
 
 /* Parse and check (RSA: exact size, odd, values in range, v and v_i invertible).
  * Errors: -EINVAL parameters; -EBADMSG malformed values; -ENOMEM. */
-int threshold_key_new(const ThresholdParameters *parameters, const Bytes *public_key, const Bytes *verification,
-                      ThresholdKey **ret_key, Problem *problem) _must_check_;
+int threshold_key_new(const ThresholdParameters *parameters, const Bytes *public_key, const Bytes *verification, ThresholdKey **ret_key,
+                      Problem *problem) _must_check_;
 ThresholdKey *threshold_key_free(ThresholdKey *key);
 DEFINE_CLEANUP(ThresholdKey, threshold_key_free)
 #define _cleanup_threshold_key_ _cleanup_(threshold_key_freep)
@@ -100,7 +98,7 @@ const Bytes *threshold_key_public(const ThresholdKey *key);
 int threshold_key_base(const ThresholdKey *key, const Digest *digest, uint8_t *ret_base) _must_check_;
 
 /* base^share mod N in constant time with libcrypto. `share` is secret. `base` and `ret_power`: partial_size bytes, may be the same.
- * Errors: -EINVAL share or base of the wrong size or range; -EIO. */
+ * Errors: -EINVAL share or base of the wrong size or range; -EPERM memory cannot be locked; -EIO. */
 int threshold_key_power(const ThresholdKey *key, const Secret *share, const uint8_t *base, uint8_t *ret_power) _must_check_;
 
 /* Two of them at once, of equal bits (the keys may be the same or differ). Errors: as threshold_key_power(). */
@@ -108,7 +106,7 @@ int threshold_key_power_pair(const ThresholdKey *const keys[2], const Secret *co
                              uint8_t *const ret_powers[2]) _must_check_;
 
 /* Does this machine compute a pair of this size at least 10 % faster than two single ones? Measured at the first call for each
- * size (some milliseconds), then remembered. Thread-safe. */
+ * size (sixteen exponentiations), then remembered. Thread-safe. */
 bool threshold_pair_is_faster(const ThresholdKey *key);
 
 /* Some way to compute base^s mod N with the share of one node: the keyring's, or threshold_key_power(). */
@@ -126,12 +124,13 @@ typedef struct Partial {
 } Partial;
 
 /* Combine exactly k partial signatures of distinct nodes and verify the result. `ret_signature`: signature_size bytes, written
- * only if it verifies. Errors: THRESHOLD_E_INVALID_SIGNATURE some partial is wrong; -EINVAL repeated or out-of-range
- * index, value out of range; -EIO. */
+ * only if it verifies. Errors: THRESHOLD_E_INVALID_SIGNATURE some partial is wrong, also one that is
+ * out of range (0, or not below the modulus); -EINVAL repeated or out-of-range index; -EIO. */
 int threshold_key_combine(const ThresholdKey *key, const Digest *digest, const Partial *partials, uint8_t *ret_signature) _must_check_;
 
 /* Given k partials that combined to a valid signature, was `candidate` (another node's) honest? Formula 2 of the blame steps:
- * (x_j^Δ)^2 = (Π x_i^λ_{j,i})^2. Errors: THRESHOLD_E_INVALID_PARTIAL; -EINVAL; -EIO. */
+ * (x_j^Δ)^2 = (Π x_i^λ_{j,i})^2. Errors: THRESHOLD_E_INVALID_PARTIAL also if the candidate's value is out of range; -EINVAL the
+ * indices, the candidate is one of `good`, or a good value is out of range; -EIO. */
 int threshold_key_check_partial(const ThresholdKey *key, const Partial *good, const Partial *candidate) _must_check_;
 
 /* Plain verification of a finished signature. Errors: THRESHOLD_E_INVALID_SIGNATURE; -EIO. */

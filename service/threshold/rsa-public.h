@@ -1,0 +1,15 @@
+/* RSA public keys as the outside knows them: their DER form, and verification that needs nothing but them. */
+#pragma once
+
+#include "base/bytes.h"
+
+#define RSA_PUBLIC_SIZE_MIN 64 /* bytes of the modulus, for keys that an application brings */
+#define RSA_PUBLIC_SIZE_MAX 1024
+
+/* SubjectPublicKeyInfo (RFC 5280 §4.1.2.7) with rsaEncryption (RFC 8017 A.1). The numbers are big endian, without leading zeros.
+ * Errors: -ENOMEM. */
+int rsa_public_info(const Bytes *modulus, const Bytes *exponent, Bytes *ret_der) _must_check_;
+
+/* RFC 8017 §8.2.2, step 2: is signature^e mod n the encoded message? `encoded` and `signature`: as many bytes as the modulus.
+ * Errors: -EBADMSG no; -ENOMEM. */
+int rsa_public_verify(const Bytes *modulus, const Bytes *exponent, const uint8_t *encoded, const uint8_t *signature) _must_check_;
