@@ -17,12 +17,14 @@ int link_new(Stream *stream, Link **ret_link) _must_check_;
 Link *link_close(Link *link);
 Link *link_close_inherited(Link *link); /* in a forked child: writes nothing */
 DEFINE_CLEANUP(Link, link_close)
+#define _cleanup_link_ _cleanup_(link_closep)
 
 int link_fd(const Link *link);
 short link_events(const Link *link); /* POLLIN, POLLOUT */
 
-/* Queue a call of `method` ("org.keyquorum.Node.PartialSign"). `layout` describes `parameters`; both may be NULL for a call without.
- * Errors: those of message_build() and frame_buffer_push(). */
+/* Queue a call of `method` ("org.keyquorum.Node.PartialSign"), and write it at once if there is room. `layout` describes `parameters`;
+ * both may be NULL for a call without. Errors: those of message_build() and frame_buffer_push(); a dead connection is link_advance()'s to
+ * tell. */
 int link_call(Link *link, const char *method, const Layout *layout, const void *parameters) _must_check_;
 /* Do the I/O that is possible now. Errors: the connection is dead: -ECONNRESET, -EPIPE, -EBADMSG, -EMSGSIZE, -errno. Replies that
  * arrived whole before that can still be taken. */
@@ -36,12 +38,13 @@ typedef struct Reply Reply;
 int link_take_reply(Link *link, Reply **ret_reply) _must_check_;
 Reply *reply_free(Reply *reply);
 DEFINE_CLEANUP(Reply, reply_free)
+#define _cleanup_reply_ _cleanup_(reply_freep)
 /* NULL: success. */
 const char *reply_error(const Reply *reply);
 /* Parse the parameters. Errors: those of message_parse(). */
 int reply_parse(const Reply *reply, const Layout *layout, void *ret_message, char ret_field[MESSAGE_FIELD_NAME_MAX]) _must_check_;
 
-/* One call and its reply, waiting until `deadline` (for tools and the node's loader client).
- * Errors: -ETIME; those above. */
+/* One call and its reply, waiting until `deadline` (for tools and the node's loader client). After -ETIME the reply may still come:
+ * close the link. Errors: -ETIME; -EBUSY a reply to an earlier call is outstanding; those above. */
 int link_call_wait(Link *link, const char *method, const Layout *layout, const void *parameters, Microseconds deadline, Reply **ret_reply)
     _must_check_;

@@ -14,11 +14,11 @@
 typedef enum FieldType {
     FIELD_CONSTANT, /* no storage: the integer `min`, written always, required always */
     FIELD_BOOL,     /* bool */
-    FIELD_UINT,   /* uint64_t, min..max (at most INT64_MAX) */
-    FIELD_STRING, /* char *, malloc'd, valid UTF-8 without NUL; min..max bytes */
-    FIELD_BYTES,  /* Bytes; canonical base64 with padding (RFC 4648 §4) on the wire; min..max bytes decoded */
-    FIELD_STRUCT, /* a structure inside, described by `of` */
-    FIELD_LIST,   /* List of structures described by `of`; min..max entries */
+    FIELD_UINT,     /* uint64_t, min..max (at most INT64_MAX) */
+    FIELD_STRING,   /* char *, malloc'd, valid UTF-8 without NUL; min..max bytes */
+    FIELD_BYTES,    /* Bytes; canonical base64 with padding (RFC 4648 §4) on the wire; min..max bytes decoded */
+    FIELD_STRUCT,   /* a structure inside, described by `of` */
+    FIELD_LIST,     /* List of structures described by `of`; min..max entries */
 } FieldType;
 
 typedef struct List {
@@ -43,6 +43,12 @@ struct Layout {
     const Field *fields;
 };
 
+/* A method of an interface: what it takes and gives. */
+typedef struct MethodLayout {
+    const char *name; /* "PartialSign"; NULL ends a table of these */
+    const Layout *input, *output;
+} MethodLayout;
+
 typedef enum MessageError {
     MESSAGE_E_OK,
     MESSAGE_E_INVALID_FIELD, /* `ret_field` names it */
@@ -51,10 +57,13 @@ typedef enum MessageError {
 
 #define MESSAGE_FIELD_NAME_MAX 64
 
-/* Structure → new JSON object. Errors: -EINVAL a value out of its range (a bug of the caller); -ENOMEM. */
+/* Structure → new JSON object. A NULL string that is not optional is written as "". `message` may be NULL if the structure has no size.
+ * Errors: -EINVAL a value out of its range or a string that is not UTF-8 (a bug of the caller); -ENOMEM. */
 int message_build(const Layout *layout, const void *message, json_object **ret_object) _must_check_;
-/* JSON object → structure (to be released with message_clear()). NULL counts as an empty object.
- * Errors: MESSAGE_E_INVALID_FIELD, with the field's name ("record.version" when nested); -ENOMEM. On error nothing is left to release. */
+/* JSON object → structure (to be released with message_clear()). NULL counts as an empty object. A string that is not optional is
+ * never NULL afterwards.
+ * Errors: MESSAGE_E_INVALID_FIELD, with the field's name ("record.version", "keys[3].state" when nested; cut when longer); -ENOMEM. On
+ * error the structure is zeroed: nothing is left to release. A repeated member never gets here: frame_buffer_pull() refuses it. */
 int message_parse(const Layout *layout, json_object *object, void *ret_message, char ret_field[MESSAGE_FIELD_NAME_MAX]) _must_check_;
 /* Release what the structure owns and zero it. */
 void message_clear(const Layout *layout, void *message);

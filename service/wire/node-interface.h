@@ -9,27 +9,29 @@
 
 #include "wire/message.h"
 
-#define NODE_PROTOCOL 1
-#define NODE_INTERFACE "org.keyquorum.Node"
+#define NODE_PROTOCOL     1
+#define NODE_INTERFACE    "org.keyquorum.Node"
 #define NODE_METHOD(name) NODE_INTERFACE "." name
-#define NODE_ERROR(name) NODE_INTERFACE "." name
+#define NODE_ERROR(name)  NODE_INTERFACE "." name
 
-#define NODE_TOKEN_SIZE 16      /* the token's random identifier */
-#define NODE_KEY_ID_SIZE 32     /* SHA-256 of the common header */
-#define NODE_NONCE_SIZE 32      /* login challenge */
-#define NODE_VERIFIER_SIZE 32   /* Ed25519 public key derived from the PIN */
-#define NODE_ANSWER_SIZE 64     /* Ed25519 signature */
-#define NODE_PUBLIC_KEY_SIZE 32 /* X25519 sealing key, Ed25519 identity key */
-#define NODE_HEADER_SIZE_MAX (16 * 1024)
-#define NODE_SEALED_SIZE_MAX (20 * 1024)
+#define NODE_TOKEN_SIZE         16 /* the token's random identifier */
+#define NODE_KEY_ID_SIZE        32 /* SHA-256 of the common header */
+#define NODE_NONCE_SIZE         32 /* login challenge */
+#define NODE_VERIFIER_SIZE      32 /* Ed25519 public key derived from the PIN */
+#define NODE_ANSWER_SIZE        64 /* Ed25519 signature */
+#define NODE_PUBLIC_KEY_SIZE    32 /* X25519 sealing key, Ed25519 identity key */
+#define NODE_HEADER_SIZE_MAX    (16 * 1024)
+#define NODE_SEALED_SIZE_MAX    (20 * 1024)
 #define NODE_SIGNATURE_SIZE_MAX 512
-#define NODE_PARTIAL_SIZE_MAX 512
-#define NODE_DIGEST_SIZE_MAX 64
-#define NODE_LABEL_SIZE_MAX 255
-#define NODE_CKA_ID_SIZE_MAX 255
-#define NODE_NAME_SIZE_MAX 32
-#define NODE_REASON_SIZE_MAX 2048
-#define NODE_LIST_MAX 500 /* entries of one ListKeys reply */
+#define NODE_PARTIAL_SIZE_MAX   512
+#define NODE_DIGEST_SIZE_MAX    64
+#define NODE_LABEL_SIZE_MAX     255
+#define NODE_CKA_ID_SIZE_MAX    255
+#define NODE_NAME_SIZE_MAX      32
+#define NODE_TEXT_SIZE_MAX      64 /* version, custody, state, revision, hash */
+#define NODE_REASON_SIZE_MAX    2048
+#define NODE_INDEX_MAX          16  /* nodes of a token */
+#define NODE_LIST_MAX           500 /* entries of one ListKeys reply; fewer when the reply would pass FRAME_SIZE_MAX otherwise */
 
 /* The mutable part of a key. Visible to a client: the newest version that at least k nodes hold identically. */
 typedef struct NodeRecord {
@@ -53,10 +55,10 @@ typedef struct NodeHelloInput {
 } NodeHelloInput;
 
 typedef struct NodeHelloOutput {
-    char *version;  /* of the software */
-    char *name;     /* the node's own */
-    char *custody;  /* the instance's default: "kernel" or "keyring" */
-    char *revision; /* changes whenever the answer of ListKeys may change; new at every start */
+    char *version;             /* of the software */
+    char *name;                /* the node's own */
+    char *custody;             /* the instance's default: "kernel" or "keyring" */
+    char *revision;            /* changes whenever the answer of ListKeys may change; new at every start */
     uint64_t pin_version;      /* of the PIN verifier in force; from 1 */
     uint64_t next_pin_version; /* of the one prepared beside it; 0: none */
     Bytes nonce;               /* to be answered on this connection, once, with AnswerChallenge */
@@ -67,7 +69,7 @@ typedef struct NodeStatusOutput {
     char *version, *name, *custody;
     bool separation; /* false: node and loader share a user */
     bool initialized;
-    Bytes token;     /* empty before InitToken */
+    Bytes token; /* empty before InitToken */
     uint64_t index, n, k, pin_version;
     Bytes sealing_key, identity_key;
     uint64_t active, pending, unusable, destroyed; /* keys by state */
@@ -79,7 +81,7 @@ typedef struct NodeInitTokenInput {
     Bytes token;
     uint64_t index, n, k;
     Bytes verifier;
-    bool reset_pin; /* the token exists: replace its verifier, forget failures. Local callers only. */
+    bool reset_pin;       /* the token exists: replace its verifier, forget failures. Local callers only. */
     uint64_t pin_version; /* 1 at first; with resetPin at least the present one */
 } NodeInitTokenInput;
 
@@ -90,7 +92,7 @@ typedef struct NodeChallengeInput {
 
 typedef struct NodePinInput {
     uint64_t version; /* the new one: in force + 1 */
-    Bytes verifier;   /* empty in CommitPin */
+    Bytes verifier;   /* PreparePin: required; not part of CommitPin (node_commit_pin_input), then empty */
 } NodePinInput;
 
 typedef struct NodeListInput {
@@ -145,9 +147,15 @@ typedef struct NodeErrorDetail {
     uint64_t number; /* PinIncorrect: tries left; StaleVersion: the version held; else absent */
 } NodeErrorDetail;
 
-extern const Layout node_hello_input, node_hello_output, node_status_output, node_init_token_input, node_challenge_input, node_pin_input,
-    node_list_input, node_list_output, node_key_input, node_get_key_output, node_prepare_input, node_activate_input,
-    node_set_record_input, node_partial_sign_input, node_partial_sign_output, node_error_detail, node_record, node_key_entry, node_no_parameters;
+/* Record fields are required always (labels and ids may be empty). node_no_parameters has nothing but the protocol: its structure has no
+ * size and may be NULL in message_build(). PreparePin and CommitPin share the structure NodePinInput. */
+extern const Layout node_hello_input, node_hello_output, node_status_output, node_init_token_input, node_challenge_input,
+    node_prepare_pin_input, node_commit_pin_input, node_list_input, node_list_output, node_key_input, node_get_key_output,
+    node_prepare_input, node_activate_input, node_set_record_input, node_partial_sign_input, node_partial_sign_output, node_error_detail,
+    node_record, node_key_entry, node_no_parameters;
+
+/* Every method of the interface with its layouts; ended by a NULL name. */
+extern const MethodLayout node_methods[];
 
 typedef enum NodeError {
     NODE_ERROR_NONE,
@@ -162,19 +170,19 @@ typedef enum NodeError {
     NODE_ERROR_UNKNOWN_KEY,
     NODE_ERROR_KEY_EXISTS,
     NODE_ERROR_KEY_DESTROYED,
-    NODE_ERROR_KEY_PENDING,         /* it is not active yet */
-    NODE_ERROR_KEY_ACTIVE,          /* it is active already and does not revert */
-    NODE_ERROR_KEY_UNUSABLE,        /* the share cannot be loaded: reason */
+    NODE_ERROR_KEY_PENDING,  /* it is not active yet */
+    NODE_ERROR_KEY_ACTIVE,   /* it is active already and does not revert */
+    NODE_ERROR_KEY_UNUSABLE, /* the share cannot be loaded: reason */
     NODE_ERROR_INVALID_ACTIVATION,
-    NODE_ERROR_STALE_VERSION,       /* a record or PIN version that is not the next one */
-    NODE_ERROR_REJECTED,            /* the share does not fit: other node, other threshold, changed header, wrong share … */
-    NODE_ERROR_UNAVAILABLE,         /* this node cannot now: disk full, key quota, loader away … */
-    NODE_ERROR_UNKNOWN,             /* none of these: not this interface's */
+    NODE_ERROR_STALE_VERSION, /* a record or PIN version that is not the next one */
+    NODE_ERROR_REJECTED,      /* the share does not fit: other node, other threshold, changed header, wrong share … */
+    NODE_ERROR_UNAVAILABLE,   /* this node cannot now: disk full, key quota, loader away … */
+    NODE_ERROR_UNKNOWN,       /* none of these: not this interface's */
     NODE_ERROR_MAX,
 } NodeError;
 
 /* "org.keyquorum.Node.WrongToken"; and back (NODE_ERROR_NONE for NULL, NODE_ERROR_UNKNOWN for a foreign name). */
-const char *node_error_name(NodeError error);
+const char *node_error_name(NodeError error); /* NULL for NODE_ERROR_NONE and NODE_ERROR_UNKNOWN */
 NodeError node_error_from_name(const char *name);
 
 /* The text of org.keyquorum.Node.varlink. */

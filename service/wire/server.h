@@ -13,8 +13,8 @@ typedef struct Server Server;
 typedef struct ServerConnection ServerConnection;
 typedef struct ServerCall ServerCall;
 
-/* Handle one call. `parameters` is the parsed structure (owned by the call). The handler replies now or later, exactly once, on the
- * loop's thread. A negative return closes the connection (for -ENOMEM and the like). */
+/* Handle one call. `parameters` is the parsed structure (owned by the call; NULL if it has no size). The handler replies now or later,
+ * exactly once, on the loop's thread. A negative return closes the connection (for -ENOMEM and the like). */
 typedef int (*ServerHandler)(ServerCall *call, void *parameters, void *userdata);
 
 typedef struct ServerMethod {
@@ -32,10 +32,11 @@ typedef struct ServerInterface {
 
 typedef struct ServerLimits {
     unsigned connections;            /* in all: 1024 */
-    unsigned connections_per_client; /* 64 */
+    unsigned connections_per_client; /* 64; a client is the peer's user (SO_PEERCRED) */
     Microseconds idle;               /* a connection without a call for this long is closed; MICROSECONDS_FOREVER: never */
 } ServerLimits;
 
+/* Strings, tables and what they point to must outlive the server and every call. */
 typedef struct ServerOptions {
     const char *vendor, *product, *version, *url; /* for GetInfo */
     const ServerInterface *const *interfaces;     /* ended by NULL */
@@ -43,25 +44,32 @@ typedef struct ServerOptions {
     void *userdata;
     /* A new connection: return the caller's own state for it (may be NULL). `listener` is what server_listen() was given. */
     void *(*connected)(void *userdata, ServerConnection *connection, void *listener);
+    /* It was closed and its last call answered: the state is no longer used. If the call in hand is answered later than that (the server
+     * was released first), server_call_state() is NULL. */
     void (*disconnected)(void *userdata, void *connection_state);
 } ServerOptions;
 
 int server_new(sd_event *event, const ServerOptions *options, Server **ret_server) _must_check_;
+/* Closes everything. Calls still in hand may be answered afterwards, to nobody. Not from inside a handler. */
 Server *server_free(Server *server);
 DEFINE_CLEANUP(Server, server_free)
 
 /* Accept on a listening unix socket; owns `fd` on success. Errors: -ENOMEM, -errno. */
 int server_listen(Server *server, int fd, void *listener) _must_check_;
-/* Serve one connected socket (a socketpair, an inherited connection); owns `fd` on success. */
+/* Serve one connected socket (a socketpair, an inherited connection); owns `fd` on success.
+ * Errors: -ENOBUFS the limits are reached; -ESHUTDOWN draining; -ENOMEM, -errno. */
 int server_add(Server *server, int fd, void *listener) _must_check_;
-/* Stop accepting; finish the calls in hand; `drained` is called once none is left or `deadline` has passed. */
+/* Stop accepting; finish the calls in hand (requests behind them are dropped); `drained` is called once, from the loop, when no connection
+ * is left or `deadline` has passed. Errors: -EALREADY; -ENOMEM, -errno. */
 int server_drain(Server *server, Microseconds deadline, void (*drained)(void *userdata), void *userdata) _must_check_;
 unsigned server_connections(const Server *server);
 
 void *server_call_state(const ServerCall *call); /* what connected() returned */
-/* Reply with `output` as described by the method's layout. Releases the call. Errors: -errno; the connection is then closed. */
+/* Reply with `output` as described by the method's layout. Releases the call and its parameters. If the client has gone, or wanted no
+ * reply, nothing is sent and that is success. The connection's state stays valid until the handler or callback returns to the loop. Errors:
+ * -errno; the connection is then closed (a handler may return it). */
 int server_call_reply(ServerCall *call, const void *output);
-/* Reply with an error: full name, and its parameters (both NULL: none). Releases the call. */
+/* Reply with an error: full name, and its parameters (both NULL: none). Otherwise as server_call_reply(). */
 int server_call_error(ServerCall *call, const char *error, const Layout *layout, const void *parameters);
-/* org.varlink.service.InvalidParameter naming the field. */
+/* org.varlink.service.InvalidParameter naming the field (at most MESSAGE_FIELD_NAME_MAX bytes). */
 int server_call_invalid(ServerCall *call, const char *field);
