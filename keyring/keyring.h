@@ -20,11 +20,11 @@ typedef int32_t KeySerial; /* the kernel's name of a key: positive */
 
 typedef enum KeyringError {
     KEYRING_E_OK,
-    KEYRING_E_UNSUPPORTED, /* this kernel, or its configuration, cannot do the custody asked for; the problem names what is missing */
-    KEYRING_E_QUOTA,       /* the user's key quota is reached; the problem names the sysctl */
-    KEYRING_E_FORBIDDEN,   /* add_key/keyctl refused by a system call filter or by permissions; the problem says which */
+    KEYRING_E_UNSUPPORTED,   /* this kernel, or its configuration, cannot do the custody asked for; the problem names what is missing */
+    KEYRING_E_QUOTA,         /* the user's key quota is reached; the problem names the sysctl */
+    KEYRING_E_FORBIDDEN,     /* add_key/keyctl refused by a system call filter or by permissions; the problem says which */
     KEYRING_E_INVALID_SHARE, /* the key in the kernel does not compute what the verification values demand */
-    KEYRING_E_GONE,        /* no such key in the ring any more (revoked, unlinked) */
+    KEYRING_E_GONE,          /* no such key in the ring any more (removed, revoked), or no such ring */
     KEYRING_E_MAX,
 } KeyringError;
 
@@ -45,7 +45,7 @@ int keyring_custody_check(CustodyKind custody, Problem *problem) _must_check_;
 /* A share ready for use: found in the ring by its key id. */
 typedef struct KeyringShare KeyringShare;
 
-/* Find node `index`'s share of `key` in the ring. `key` must outlive the answer. Errors: KEYRING_E_GONE, -errno. */
+/* Find this node's share of `key` in the ring. `key` must outlive the answer. Errors: KEYRING_E_GONE, -errno. */
 int keyring_share_find(KeySerial ring, CustodyKind custody, const KeyId *id, const ThresholdKey *key, KeyringShare **ret_share,
                        Problem *problem) _must_check_;
 KeyringShare *keyring_share_free(KeyringShare *share); /* forgets the handle; the key stays in the ring */
@@ -60,7 +60,8 @@ int keyring_share_power_pair(KeyringShare *const shares[2], const uint8_t *const
 /* Would a pair of these be computed faster than one after the other? */
 bool keyring_share_pair_is_faster(const KeyringShare *a, const KeyringShare *b);
 
-/* Unlink the share from the ring; it is no longer usable when this returns. Errors: KEYRING_E_GONE, -errno. */
+/* End the share, which takes it out of the ring; nobody can use it any more when this returns. (It is invalidated: the node itself may
+ * not write to its ring, and an unlinked key would live on wherever else it were linked.) Errors: KEYRING_E_GONE, _FORBIDDEN, -errno. */
 int keyring_share_remove(KeySerial ring, CustodyKind custody, const KeyId *id) _must_check_;
 
 /* The key quota of this user: keys used and allowed, bytes used and allowed (from /proc/key-users). Errors: -errno. */
@@ -73,7 +74,8 @@ int keyring_quota(KeyringQuota *ret_quota) _must_check_;
 
 /* Put a share (secret; not consumed) into another process's ring: add, restrict, prove (for a random c and for v, the kernel's
  * answer equals libcrypto's c^s and v_i), link, give up all rights. Nothing is left behind on failure.
- * Errors: KEYRING_E_QUOTA, _FORBIDDEN, _UNSUPPORTED, _INVALID_SHARE, -EEXIST already there, -errno. */
+ * Errors: KEYRING_E_QUOTA, _FORBIDDEN (also: the ring's owner is not whom `separation` says), _UNSUPPORTED, _INVALID_SHARE, _GONE no such
+ * ring, -EEXIST already there, -EINVAL the share's size or the index, -errno. */
 int keyring_insert(KeySerial ring, Separation separation, CustodyKind custody, const KeyId *id, unsigned index, const ThresholdKey *key,
                    const Secret *share, Problem *problem) _must_check_;
 

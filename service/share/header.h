@@ -14,7 +14,7 @@
 
 #include "threshold/threshold.h"
 
-#define KEY_ID_SIZE 32
+#define KEY_ID_SIZE     32
 #define HEADER_SIZE_MAX (16 * 1024)
 
 typedef struct KeyId {
@@ -33,7 +33,7 @@ CustodyKind custody_from_name(const char *name); /* CUSTODY_INVALID if unknown *
 typedef struct Header {
     ThresholdParameters parameters;
     CustodyKind custody;
-    uint32_t generation; /* 0 for a key as generated */
+    uint32_t generation; /* 0: no other is known */
     Bytes public_key;
     Bytes verification;
 } Header;

@@ -7,9 +7,9 @@
 #include "base/bytes.h"
 #include "base/secret.h"
 
-#define HPKE_PUBLIC_KEY_SIZE 32
+#define HPKE_PUBLIC_KEY_SIZE  32
 #define HPKE_PRIVATE_KEY_SIZE 32
-#define HPKE_OVERHEAD (32 + 16)
+#define HPKE_OVERHEAD         (32 + 16)
 
 /* A fresh X25519 key pair; `ret_private` is secret. Errors: -EIO, and those of secret_new(). */
 int hpke_key_new(Secret **ret_private, uint8_t ret_public[HPKE_PUBLIC_KEY_SIZE]) _must_check_;
