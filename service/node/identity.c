@@ -1,0 +1,72 @@
+#include "node/identity.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/crypto.h"
+#include "base/evp.h"
+#include "base/file.h"
+#include "share/hpke.h"
+
+#define PRIVATE_KEY_SIZE 32
+
+/* RFC 8032 §5.1.5: the private key is the seed. */
+static int identity_public(const Secret *seed, uint8_t ret_public[NODE_PUBLIC_KEY_SIZE])
+{
+    int r = crypto_secure_heap();
+
+    if (r < 0)
+        return r;
+
+    _cleanup_pkey_ EVP_PKEY *key =
+        EVP_PKEY_new_raw_private_key_ex(crypto_context(), "ED25519", NULL, secret_bytes(seed), secret_size(seed));
+    size_t size = NODE_PUBLIC_KEY_SIZE;
+
+    return key && EVP_PKEY_get_raw_public_key(key, ret_public, &size) == 1 && size == NODE_PUBLIC_KEY_SIZE ? 0 : -EIO;
+}
+
+typedef int (*PublicHalf)(const Secret *private_key, uint8_t ret_public[NODE_PUBLIC_KEY_SIZE]);
+
+static int from_private(const char *path, PublicHalf half, uint8_t ret_public[NODE_PUBLIC_KEY_SIZE], Problem *problem)
+{
+    _cleanup_secret_ Secret *key = NULL;
+    int r = file_read_private(path, PRIVATE_KEY_SIZE, FILE_OWNER_ONLY, &key, problem);
+
+    if (r < 0)
+        return problem_prefix(problem, r, "the key");
+    r = secret_size(key) == PRIVATE_KEY_SIZE ? half(key, ret_public) : -EBADMSG;
+    return r < 0 ? problem_set(problem, r, "the key %s cannot be used: %s", path, strerror(-r)) : 0;
+}
+
+static int read_one(const NodeConfig *config, const char *path, PublicHalf half, uint8_t ret_public[NODE_PUBLIC_KEY_SIZE], Problem *problem)
+{
+    _cleanup_free_ char *public_path = NULL;
+    _cleanup_bytes_ Bytes content = {0};
+
+    if (!path)
+        return problem_set(problem, -EINVAL, "the configuration does not say where the keys are: set SealingKey= and IdentityKey=");
+    if (asprintf(&public_path, "%s.pub", path) < 0) {
+        public_path = NULL;
+        return problem_set(problem, -ENOMEM, "out of memory");
+    }
+
+    int r = file_read(AT_FDCWD, public_path, NODE_PUBLIC_KEY_SIZE, &content);
+
+    if (r == -ENOENT && !config->separation)
+        return from_private(path, half, ret_public, problem);
+    if (r == 0 && content.size != NODE_PUBLIC_KEY_SIZE)
+        r = -EBADMSG;
+    if (r < 0)
+        return problem_set(problem, r, "the public key %s cannot be read: %s", public_path, strerror(-r));
+    memcpy(ret_public, content.data, NODE_PUBLIC_KEY_SIZE);
+    return 0;
+}
+
+int identity_read(const NodeConfig *config, uint8_t ret_sealing[NODE_PUBLIC_KEY_SIZE], uint8_t ret_identity[NODE_PUBLIC_KEY_SIZE],
+                  Problem *problem)
+{
+    int r = read_one(config, config->sealing_key, hpke_key_public, ret_sealing, problem);
+
+    return r < 0 ? r : read_one(config, config->identity_key, identity_public, ret_identity, problem);
+}

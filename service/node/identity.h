@@ -1,0 +1,10 @@
+/* The public halves of the node's two keys, for GetStatus. */
+#pragma once
+
+#include "base/node-config.h"
+#include "wire/node-interface.h"
+
+/* Each from the file beside the private key, with ".pub" added (32 bytes); without separation, where there is none, from the private key
+ * itself, which is wiped at once. Errors: -errno; the problem names the file. */
+int identity_read(const NodeConfig *config, uint8_t ret_sealing[NODE_PUBLIC_KEY_SIZE], uint8_t ret_identity[NODE_PUBLIC_KEY_SIZE],
+                  Problem *problem) _must_check_;

@@ -1,0 +1,78 @@
+/*
+ * The node: its state, the state of its connections, and how it answers. Everything here belongs to the loop's thread, except where it
+ * says so. What waits for a disk or the loader is a change (change.h), what exponentiates is a job (jobs.h); both leave the loop free.
+ */
+#pragma once
+
+#include <systemd/sd-event.h>
+
+#include "base/node-config.h"
+#include "keyring/keyring.h"
+#include "node/change.h"
+#include "node/jobs.h"
+#include "node/keys.h"
+#include "node/listeners.h"
+#include "node/loader-client.h"
+#include "node/pin.h"
+#include "node/store.h"
+#include "wire/node-interface.h"
+#include "wire/server.h"
+
+/* The caller at the other end of a connection. Counted: a change may outlive its connection. */
+typedef struct Client {
+    unsigned references;
+    char name[NODE_NAME_SIZE_MAX + 1]; /* on a unix socket: "local" */
+    bool local;
+    bool hello, logged_in;
+    bool has_nonce;
+    uint8_t nonce[NODE_NONCE_SIZE];
+} Client;
+
+Client *client_ref(Client *client);
+Client *client_unref(Client *client);
+
+struct Node {
+    NodeConfig config;
+    CustodyKind custody; /* the default */
+    uint8_t sealing_key[NODE_PUBLIC_KEY_SIZE], identity_key[NODE_PUBLIC_KEY_SIZE];
+    sd_event *event;
+    KeySerial ring;
+    Store *store;
+    StoredToken token;    /* changes only in the PIN lane's done(): its thread may read it */
+    PinFailures failures; /* the same */
+    Keys keys;
+    LoaderClient *loader; /* the key lane's thread only */
+    Jobs *signers;
+    Lane *pin_lane; /* changes of the token, the PIN and its failures, one at a time */
+    Lane *key_lane; /* changes of keys, and loading, one at a time */
+    Server *server;
+    Listeners listeners;
+    bool stopping;
+    bool loading_all; /* in the background, one key after the other … */
+    bool loaded_any;  /* … behind this one */
+    KeyId loaded_last;
+    uint64_t signatures;
+    uint64_t changes; /* of the key table; part of the revision */
+    char revision_start[17];
+};
+
+typedef struct NodeOptions {
+    const char *config_path;
+    const char *loader_path; /* NULL: beside this program, or where it is installed */
+    bool require_separation;
+} NodeOptions;
+
+/* Everything up to the point where calls can be answered. Before any thread exists. Errors: -errno or positive, always with a problem. */
+int node_new(const NodeOptions *options, Node **ret_node, Problem *problem) _must_check_;
+/* Serve until SIGTERM or SIGINT. Errors: -errno. */
+int node_run(Node *node) _must_check_;
+/* Is no thread at work any more? If one is, node_free() waits for it. */
+bool node_idle(const Node *node);
+Node *node_free(Node *node);
+DEFINE_CLEANUP(Node, node_free)
+#define _cleanup_node_ _cleanup_(node_freep)
+
+/* The key table changed: a new revision, and a new status for the service manager. */
+void node_changed(Node *node);
+#define NODE_REVISION_SIZE 40
+void node_revision(const Node *node, char ret_revision[NODE_REVISION_SIZE]);

@@ -1,0 +1,220 @@
+#include "node/ops-sign.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "node/loading.h"
+#include "node/log.h"
+
+typedef struct SignJob {
+    Job job;
+    Node *node;
+    ServerCall *call;
+    Key *key;
+    Loaded *loaded; /* what the thread uses; NULL while waiting for the load */
+    bool retried;   /* the share was gone once already */
+    Digest digest;
+    int r;
+    uint8_t base[THRESHOLD_PARTIAL_SIZE_MAX], partial[THRESHOLD_PARTIAL_SIZE_MAX];
+    Problem problem;
+    struct SignJob *next; /* waiting */
+} SignJob;
+
+static void sign_job_free(SignJob *sign)
+{
+    (void)loaded_unref(sign->loaded);
+    (void)key_unref(sign->key);
+    free(sign);
+}
+
+static int fail(SignJob *sign, const Outcome *outcome)
+{
+    int r = op_answer(sign->call, outcome);
+
+    sign_job_free(sign);
+    return r;
+}
+
+/* ---- In a thread --------------------------------------------------------------------------------------------------------- */
+
+static int make_base(SignJob *sign)
+{
+    sign->r = threshold_key_base(sign->loaded->threshold, &sign->digest, sign->base);
+    if (sign->r != 0)
+        (void)problem_set(&sign->problem, 0, "the digest cannot be encoded: %s", strerror(-sign->r));
+    return sign->r;
+}
+
+static void work_sign(Job *job)
+{
+    SignJob *sign = (SignJob *)job;
+
+    if (make_base(sign) == 0)
+        sign->r = keyring_share_power(sign->loaded->share, sign->base, sign->partial, &sign->problem);
+}
+
+static bool sign_pairs(const Job *a, const Job *b)
+{
+    const Loaded *of_a = ((const SignJob *)a)->loaded, *of_b = ((const SignJob *)b)->loaded;
+
+    return threshold_key_parameters(of_a->threshold)->bits == threshold_key_parameters(of_b->threshold)->bits &&
+           keyring_share_pair_is_faster(of_a->share, of_b->share);
+}
+
+static void work_sign_pair(Job *job_a, Job *job_b)
+{
+    SignJob *a = (SignJob *)job_a, *b = (SignJob *)job_b;
+
+    if (make_base(a) != 0 || make_base(b) != 0) {
+        work_sign(job_a);
+        work_sign(job_b);
+        return;
+    }
+    a->r = b->r =
+        keyring_share_power_pair((KeyringShare *const[]){a->loaded->share, b->loaded->share}, (const uint8_t *const[]){a->base, b->base},
+                                 (uint8_t *const[]){a->partial, b->partial}, &a->problem);
+    b->problem = a->problem;
+}
+
+/* ---- On the loop --------------------------------------------------------------------------------------------------------- */
+
+static void done_sign(Job *job);
+
+static const JobClass sign_class = {.work = work_sign, .done = done_sign, .pairs = sign_pairs, .work_pair = work_sign_pair};
+
+static void begin(SignJob *sign)
+{
+    sign->loaded = loaded_ref(sign->key->loaded);
+    jobs_submit(sign->node->signers, &sign->job);
+}
+
+static void wait_for_load(SignJob *sign)
+{
+    const Outcome no_memory = {.error = NODE_ERROR_UNAVAILABLE, .problem.text = "out of memory"};
+    SignJob **end = &sign->key->waiting;
+
+    while (*end)
+        end = &(*end)->next;
+    *end = sign;
+    /* The load may be over, and with it the job, when this returns. */
+    if (loading_request(sign->node, sign->key) < 0) {
+        *end = NULL;
+        (void)fail(sign, &no_memory);
+    }
+}
+
+/* May this be signed with this key now, and if not, why? */
+static bool usable(const Key *key, const Digest *digest, Outcome *outcome)
+{
+    Digest statement;
+
+    switch (key_state(key)) {
+    case KEY_ACTIVE:
+        return true;
+    case KEY_UNUSABLE:
+        return outcome_set(outcome, NODE_ERROR_KEY_UNUSABLE, "%s", key->stored.damage);
+    case KEY_PENDING:
+        break;
+    default:
+        return outcome_set(outcome, NODE_ERROR_KEY_DESTROYED, "this key is destroyed here");
+    }
+    if (key_activation_statement(&key->stored.id, &statement) == 0 && digest->hash == statement.hash &&
+        memcmp(digest->bytes, statement.bytes, statement.size) == 0)
+        return true;
+    return outcome_set(outcome, NODE_ERROR_KEY_PENDING, "this key is not active yet: it signs nothing but its activation");
+}
+
+/* Somebody took the share out of the ring: load it again, once. */
+static bool retry(SignJob *sign)
+{
+    Key *key = sign->key;
+
+    if (sign->r != KEYRING_E_GONE || sign->retried || key->stored.destroyed)
+        return false;
+    sign->retried = true;
+    if (key->loaded == sign->loaded)
+        key->loaded = loaded_unref(key->loaded);
+    sign->loaded = loaded_unref(sign->loaded);
+    if (key->loaded)
+        begin(sign);
+    else
+        wait_for_load(sign);
+    return true;
+}
+
+static void answer_failure(SignJob *sign)
+{
+    Outcome outcome = {0};
+    char id[2 * KEY_ID_SIZE + 1];
+
+    if (usable(sign->key, &sign->digest, &outcome)) {
+        key_id_format(&sign->key->stored.id, id);
+        node_log(LOG_WARNING, "no partial signature with key %s: %s", id, sign->problem.text);
+        (void)outcome_set(&outcome, NODE_ERROR_UNAVAILABLE, "no partial signature: %s", sign->problem.text);
+    }
+    (void)fail(sign, &outcome);
+}
+
+static void done_sign(Job *job)
+{
+    SignJob *sign = (SignJob *)job;
+
+    if (retry(sign))
+        return;
+    if (sign->r != 0) {
+        answer_failure(sign);
+        return;
+    }
+
+    const NodePartialSignOutput output = {{sign->partial, threshold_key_partial_size(sign->loaded->threshold)}};
+
+    sign->node->signatures++;
+    (void)server_call_reply(sign->call, &output);
+    sign_job_free(sign);
+}
+
+void signing_go_on(Node *node, Key *key, const Outcome *outcome)
+{
+    SignJob *waiting = TAKE_PTR(key->waiting);
+
+    for (SignJob *sign = waiting, *next; sign; sign = next) {
+        Outcome now = *outcome;
+
+        next = sign->next;
+        sign->next = NULL;
+        if (now.error == NODE_ERROR_NONE && usable(key, &sign->digest, &now))
+            begin(sign);
+        else
+            (void)fail(sign, &now);
+    }
+}
+
+int op_partial_sign(Node *node, ServerCall *call, Client *client, const void *parameters)
+{
+    const NodePartialSignInput *input = parameters;
+    const KeyId id = op_key_id(&input->key);
+    const HashAlgorithm hash = hash_from_name(input->hash);
+    Outcome outcome = {0};
+    Digest digest;
+
+    if (hash == HASH_INVALID)
+        return server_call_invalid(call, "hash");
+    if (digest_set(hash, input->digest.data, input->digest.size, &digest) < 0)
+        return server_call_invalid(call, "digest");
+
+    Key *key = op_find_key(node, &id, &outcome);
+
+    if (!key || !usable(key, &digest, &outcome))
+        return op_answer(call, &outcome);
+
+    SignJob *sign = malloc(sizeof(*sign));
+
+    if (!sign)
+        return -ENOMEM;
+    *sign = (SignJob){.job.class = &sign_class, .node = node, .call = call, .key = key_ref(key), .digest = digest};
+    if (key->loaded)
+        begin(sign);
+    else
+        wait_for_load(sign);
+    return 0;
+}

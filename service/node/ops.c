@@ -1,0 +1,117 @@
+#include "node/ops.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef enum Need {
+    NEED_NOTHING,
+    NEED_LOCAL, /* a caller on this host */
+    NEED_HELLO,
+    NEED_LOGIN, /* and Hello */
+} Need;
+
+/* The table: method, what it needs of the connection, input, output, handler. */
+#define NODE_OPS(ROW)                                                                                                                      \
+    ROW(GetStatus, NEED_NOTHING, node_no_parameters, node_status_output, op_get_status)                                                    \
+    ROW(InitToken, NEED_LOCAL, node_init_token_input, node_no_parameters, op_init_token)                                                   \
+    ROW(Hello, NEED_NOTHING, node_hello_input, node_hello_output, op_hello)                                                                \
+    ROW(AnswerChallenge, NEED_HELLO, node_challenge_input, node_no_parameters, op_answer_challenge)                                        \
+    ROW(PreparePin, NEED_LOGIN, node_prepare_pin_input, node_no_parameters, op_prepare_pin)                                                \
+    ROW(CommitPin, NEED_LOGIN, node_commit_pin_input, node_no_parameters, op_commit_pin)                                                   \
+    ROW(ListKeys, NEED_HELLO, node_list_input, node_list_output, op_list_keys)                                                             \
+    ROW(GetKey, NEED_HELLO, node_key_input, node_get_key_output, op_get_key)                                                               \
+    ROW(PrepareKey, NEED_LOGIN, node_prepare_input, node_no_parameters, op_prepare_key)                                                    \
+    ROW(ActivateKey, NEED_LOGIN, node_activate_input, node_no_parameters, op_activate_key)                                                 \
+    ROW(DiscardKey, NEED_LOGIN, node_key_input, node_no_parameters, op_discard_key)                                                        \
+    ROW(SetRecord, NEED_LOGIN, node_set_record_input, node_no_parameters, op_set_record)                                                   \
+    ROW(DestroyKey, NEED_LOGIN, node_key_input, node_no_parameters, op_destroy_key)                                                        \
+    ROW(PartialSign, NEED_LOGIN, node_partial_sign_input, node_partial_sign_output, op_partial_sign)
+
+static int serve(ServerCall *call, void *parameters, Node *node, Need need, NodeOp op)
+{
+    Client *client = server_call_state(call);
+
+    if (!client)
+        return -ENOMEM;
+    if (need == NEED_LOCAL && !client->local)
+        return op_fail(call, NODE_ERROR_NOT_LOCAL, "only a caller on the node's own host may do this");
+    if (need >= NEED_HELLO && !client->hello)
+        return op_fail(call, NODE_ERROR_HELLO_REQUIRED, "say Hello first");
+    if (need >= NEED_LOGIN && !client->logged_in)
+        return op_fail(call, NODE_ERROR_LOGIN_REQUIRED, "log in with the PIN first");
+    return op(node, call, client, parameters);
+}
+
+/* A ServerHandler per row, since a handler is not told which method it serves. */
+#define HANDLER(name, need, input, output, op)                                                                                             \
+    static int serve_##name(ServerCall *call, void *parameters, void *userdata)                                                            \
+    {                                                                                                                                      \
+        return serve(call, parameters, userdata, need, op);                                                                                \
+    }
+#define METHOD(name, need, input, output, op) {#name, &input, &output, serve_##name},
+
+NODE_OPS(HANDLER)
+
+static const ServerMethod methods[] = {NODE_OPS(METHOD){NULL}};
+
+const ServerInterface node_server_interface = {NODE_INTERFACE, node_interface_description, methods};
+
+int op_answer(ServerCall *call, const Outcome *outcome)
+{
+    const NodeErrorDetail detail = {(char *)outcome->problem.text, outcome->number};
+
+    if (outcome->error == NODE_ERROR_NONE)
+        return server_call_reply(call, NULL);
+    return server_call_error(call, node_error_name(outcome->error), &node_error_detail, &detail);
+}
+
+int op_fail(ServerCall *call, NodeError error, const char *format, ...)
+{
+    Outcome outcome = {.error = error};
+    char text[PROBLEM_SIZE_MAX];
+    va_list arguments;
+
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    (void)problem_set(&outcome.problem, 0, "%s", text);
+    return op_answer(call, &outcome);
+}
+
+KeyId op_key_id(const Bytes *bytes)
+{
+    KeyId id;
+
+    memcpy(id.bytes, bytes->data, sizeof(id.bytes));
+    return id;
+}
+
+int op_change(Lane *lane, size_t size, const ChangeClass *class, Node *node, ServerCall *call, Client *client, const void *parameters,
+              const Bytes *key)
+{
+    Change *change = change_new(size, class, node, call, client, parameters);
+
+    if (!change)
+        return -ENOMEM;
+    if (key) {
+        change->key = op_key_id(key);
+        change->has_key = true;
+    }
+    lane_submit(lane, change);
+    return 0;
+}
+
+Key *op_find_key(Node *node, const KeyId *id, Outcome *outcome)
+{
+    Key *key = keys_find(&node->keys, id);
+
+    if (!key)
+        (void)outcome_set(outcome, NODE_ERROR_UNKNOWN_KEY, "this node has no such key");
+    else if (key->stored.destroyed)
+        (void)outcome_set(outcome, NODE_ERROR_KEY_DESTROYED, "this key is destroyed here");
+    else
+        return key;
+    return NULL;
+}

@@ -1,0 +1,41 @@
+/*
+ * NodeOps: one const table of the node's operations: what each needs, its layouts, its handler. The server's method table is made of it,
+ * and whatever else offers these operations reads the same rows.
+ */
+#pragma once
+
+#include "node/node.h"
+
+/* The whole interface, for server_new(). */
+extern const ServerInterface node_server_interface;
+
+/* Handlers; `parameters` as the row's layout says. They reply now or later, exactly once; a negative return closes the connection. */
+typedef int (*NodeOp)(Node *node, ServerCall *call, Client *client, const void *parameters);
+
+int op_get_status(Node *node, ServerCall *call, Client *client, const void *parameters);
+int op_hello(Node *node, ServerCall *call, Client *client, const void *parameters);
+int op_init_token(Node *node, ServerCall *call, Client *client, const void *parameters);
+int op_answer_challenge(Node *node, ServerCall *call, Client *client, const void *parameters);
+int op_prepare_pin(Node *node, ServerCall *call, Client *client, const void *parameters);
+int op_commit_pin(Node *node, ServerCall *call, Client *client, const void *parameters);
+int op_list_keys(Node *node, ServerCall *call, Client *client, const void *parameters);
+int op_get_key(Node *node, ServerCall *call, Client *client, const void *parameters);
+int op_prepare_key(Node *node, ServerCall *call, Client *client, const void *parameters);
+int op_activate_key(Node *node, ServerCall *call, Client *client, const void *parameters);
+int op_discard_key(Node *node, ServerCall *call, Client *client, const void *parameters);
+int op_set_record(Node *node, ServerCall *call, Client *client, const void *parameters);
+int op_destroy_key(Node *node, ServerCall *call, Client *client, const void *parameters);
+int op_partial_sign(Node *node, ServerCall *call, Client *client, const void *parameters);
+
+/* Reply with an error of the interface. */
+int op_fail(ServerCall *call, NodeError error, const char *format, ...) _printf_(3, 4);
+/* Reply as the outcome says: its error, or success without parameters. */
+int op_answer(ServerCall *call, const Outcome *outcome);
+
+/* A zeroed change for this call; the call is answered and the lane goes on with it. Errors: -ENOMEM. */
+int op_change(Lane *lane, size_t size, const ChangeClass *class, Node *node, ServerCall *call, Client *client, const void *parameters,
+              const Bytes *key) _must_check_;
+
+/* The key with that id, or NULL after the outcome (UnknownKey, KeyDestroyed) is set. */
+Key *op_find_key(Node *node, const KeyId *id, Outcome *outcome);
+KeyId op_key_id(const Bytes *bytes); /* NODE_KEY_ID_SIZE of them: the layouts say so */

@@ -1,0 +1,122 @@
+/* The node's two keys: read from files that are private, used in locked memory. */
+#include "base/file.h"
+#include "node/identity.h"
+#include "unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <openssl/crypto.h>
+#include <string.h>
+#include <sys/stat.h>
+
+typedef struct Place {
+    char path[32], sealing[64], identity[64];
+    NodeConfig config;
+} Place;
+
+static void put(const char *path, const void *content, size_t size)
+{
+    _cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(write(fd, content, size), (ssize_t)size);
+}
+
+/* RFC 7748 §6.1 (Alice) and RFC 8032 §7.1 (TEST 1). */
+static const char *const sealing_private = "77076d0a7318a57d3c16c17251b26645df4b86f0d9ae92f8e52a0e16a7ee5e8a";
+static const char *const identity_private = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60";
+static const char *const identity_public = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+
+static void place_new(Place *place)
+{
+    uint8_t key[32];
+
+    *place = (Place){.path = "/tmp/test-identity-XXXXXX"};
+    ck_assert_ptr_nonnull(mkdtemp(place->path));
+    (void)snprintf(place->sealing, sizeof(place->sealing), "%s/sealing.key", place->path);
+    (void)snprintf(place->identity, sizeof(place->identity), "%s/identity.key", place->path);
+    place->config = (NodeConfig){.sealing_key = place->sealing, .identity_key = place->identity};
+    ck_assert_int_eq(hex_decode(sealing_private, key, sizeof(key)), 0);
+    put(place->sealing, key, sizeof(key));
+    ck_assert_int_eq(hex_decode(identity_private, key, sizeof(key)), 0);
+    put(place->identity, key, sizeof(key));
+}
+
+static void place_clear(Place *place)
+{
+    char path[128];
+
+    (void)unlink(place->sealing);
+    (void)unlink(place->identity);
+    (void)snprintf(path, sizeof(path), "%s.pub", place->sealing);
+    (void)unlink(path);
+    ck_assert_int_eq(rmdir(place->path), 0);
+}
+
+#define _cleanup_place_ _cleanup_(place_clear)
+
+static int read_identity(const Place *place, uint8_t ret_identity[NODE_PUBLIC_KEY_SIZE], Problem *problem)
+{
+    uint8_t sealing[NODE_PUBLIC_KEY_SIZE];
+
+    return identity_read(&place->config, sealing, ret_identity, problem);
+}
+
+/* The public half of the sealing key is there as a file, so only the identity key is computed with. */
+START_TEST(identity_key_is_used_in_locked_memory)
+{
+    _cleanup_place_ Place place;
+    uint8_t public_key[NODE_PUBLIC_KEY_SIZE];
+    char path[128], text[2 * NODE_PUBLIC_KEY_SIZE + 1];
+    Problem problem = PROBLEM_INIT;
+
+    place_new(&place);
+    (void)snprintf(path, sizeof(path), "%s.pub", place.sealing);
+    put(path, "01234567890123456789012345678901", NODE_PUBLIC_KEY_SIZE);
+    ck_assert(!CRYPTO_secure_malloc_initialized());
+    ck_assert_msg(read_identity(&place, public_key, &problem) == 0, "%s", problem.text);
+    ck_assert(CRYPTO_secure_malloc_initialized());
+    hex_encode(public_key, sizeof(public_key), text);
+    ck_assert_str_eq(text, identity_public);
+}
+END_TEST
+
+static void assert_refused(const Place *place, int expected, const char *file, const char *words)
+{
+    uint8_t public_key[NODE_PUBLIC_KEY_SIZE];
+    Problem problem = PROBLEM_INIT;
+    int r = read_identity(place, public_key, &problem);
+
+    ck_assert_msg(r == expected, "%d: %s", r, problem.text);
+    ck_assert_msg(strstr(problem.text, file) && strstr(problem.text, words), "%s", problem.text);
+}
+
+START_TEST(private_keys_are_private)
+{
+    _cleanup_place_ Place place;
+
+    place_new(&place);
+    ck_assert_int_eq(chmod(place.identity, 0640), 0);
+    assert_refused(&place, -EKEYREJECTED, place.identity, "chmod 0600");
+    ck_assert_int_eq(chmod(place.identity, 0600), 0);
+    ck_assert_int_eq(chmod(place.sealing, 0604), 0);
+    assert_refused(&place, -EKEYREJECTED, place.sealing, "chmod 0600");
+    ck_assert_int_eq(chmod(place.sealing, 0600), 0);
+    if (geteuid() == 0) {
+        ck_assert_int_eq(chown(place.identity, 12345, 0), 0);
+        assert_refused(&place, -EPERM, place.identity, "belongs to user 12345");
+    }
+    put(place.identity, "short", 5);
+    ck_assert_int_eq(chown(place.identity, geteuid(), getegid()), 0);
+    assert_refused(&place, -EBADMSG, place.identity, "cannot be used");
+}
+END_TEST
+
+static void add_tests(TCase *cases)
+{
+    tcase_add_test(cases, identity_key_is_used_in_locked_memory);
+    tcase_add_test(cases, private_keys_are_private);
+}
+
+UNIT_MAIN("identity", add_tests)
