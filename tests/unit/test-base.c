@@ -1,12 +1,16 @@
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/crypto.h"
-#include "base/file.h"
 #include "base/ini.h"
+#include "base/problem.h"
 #include "base/secret.h"
+#include "base/text.h"
+#include "base/utf8.h"
 #include "unit.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -30,10 +34,10 @@ START_TEST(writer_and_reader_agree)
     Reader reader = reader_of(memory, size);
 
     ck_assert_uint_eq(read_u8(&reader), 0x01);
-    ck_assert_uint_eq(read_u16(&reader), 0x0203);
-    ck_assert_uint_eq(read_u32(&reader), 0x04050607);
+    ck_assert_uint_eq(read_u32(&reader), 0x02030405);
     ck_assert_int_eq(reader_finish(&reader), -EBADMSG);
-    ck_assert_uint_eq(read_u64(&reader), 0x08090a0b0c0d0e0f);
+    ck_assert_uint_eq(read_u8(&reader), 0x06);
+    ck_assert_mem_eq(read_bytes(&reader, 9), "\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f", 9);
     ck_assert_int_eq(reader_finish(&reader), 0);
 }
 END_TEST
@@ -97,7 +101,8 @@ START_TEST(secret_comparison)
 }
 END_TEST
 
-/* Is the page that holds `address` locked? /proc/self/smaps tells. */
+#ifndef __SANITIZE_ADDRESS__
+/* How much of the page that holds `address` is locked: /proc/self/smaps tells. */
 static unsigned locked_kilobytes(const void *address)
 {
     _cleanup_fclose_ FILE *maps = fopen("/proc/self/smaps", "re");
@@ -155,6 +160,13 @@ static void read_own(Secret *secret)
         _exit(1);
 }
 
+/* A scope that a fork leaves twice ends twice. */
+static void free_twice(Secret *secret)
+{
+    if (secret_free(secret) || secret_free(secret))
+        _exit(1);
+}
+
 START_TEST(secret_is_guarded_and_absent_in_children)
 {
     _cleanup_secret_ Secret *secret = NULL;
@@ -162,9 +174,11 @@ START_TEST(secret_is_guarded_and_absent_in_children)
     ck_assert_int_eq(secret_new_copy("x", 1, &secret), 0);
     ck_assert_int_eq(signal_of_child(read_behind, secret), SIGSEGV);
     ck_assert_int_eq(signal_of_child(read_own, secret), 0);
+    ck_assert_int_eq(signal_of_child(free_twice, secret), 0);
     ck_assert_uint_eq(secret_bytes(secret)[0], 'x');
 }
 END_TEST
+#endif
 
 START_TEST(problem_text)
 {
@@ -178,31 +192,110 @@ START_TEST(problem_text)
 }
 END_TEST
 
-static char directory[] = "/tmp/keyquorum-test-XXXXXX";
-
-static int open_directory(void)
+/* ISO 6429: a terminal obeys U+009B as it does ESC [. */
+START_TEST(texts_are_cleaned)
 {
-    ck_assert_ptr_nonnull(mkdtemp(directory));
-    int fd = open(directory, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
-    ck_assert_int_ge(fd, 0);
-    return fd;
+    static const struct {
+        const char *text, *clean;
+    } cases[] = {
+        {"", ""},
+        {"K\xc3\xa4se\xc2\xa0\xe2\x82\xac", "K\xc3\xa4se\xc2\xa0\xe2\x82\xac"},
+        {"a\033[2Jb\nc\x7f", "a?[2Jb?c?"},
+        {"a\xc2\x9b"
+         "2J\xc2\x80\xc2\x9f",
+         "a??2J????"},
+        {"\x9b\xc2", "??"},
+    };
+
+    for (size_t i = 0; i < ELEMENTS(cases); i++) {
+        _cleanup_free_ char *text = text_copy(cases[i].text);
+
+        ck_assert_ptr_nonnull(text);
+        text_clean(text);
+        ck_assert_str_eq(text, cases[i].clean);
+    }
+}
+END_TEST
+
+/* One sentence around a text of `size` bytes that ends with `end`. */
+static void assert_cut(size_t size, const char *end, size_t expected)
+{
+    char text[PROBLEM_SIZE_MAX + 8];
+    Problem problem = PROBLEM_INIT;
+
+    memset(text, 'x', sizeof(text));
+    (void)snprintf(text + size, sizeof(text) - size, "%s", end);
+    (void)problem_set(&problem, 0, "%s", text);
+    ck_assert(utf8_valid(problem.text, strlen(problem.text)));
+    ck_assert_uint_eq(strlen(problem.text), expected);
+    ck_assert_ptr_null(strchr(problem.text, '?'));
 }
 
-START_TEST(files_are_replaced_whole)
+/* RFC 3629; whatever comes in, a message can carry it. */
+START_TEST(problem_is_utf8)
 {
-    _cleanup_close_ int fd = open_directory();
-    _cleanup_bytes_ Bytes content = {0};
+    static const struct {
+        char text[8], expected[8];
+    } bad[] = {
+        {"\xff", "?"},
+        {"\xc3", "?"},
+        {"\x80", "?"},
+        {"\xc0\xaf", "??"},
+        {"\xed\xa0\x80", "???"},
+        {"\xf0\x9f\x98", "???"},
+        {"\xf5\x80\x80\x80", "????"},
+        {"\xc3.\xa4", "?.?"},
+    };
+    char expected[16];
+    Problem problem = PROBLEM_INIT;
 
-    ck_assert_int_eq(file_create(fd, "a", "one", 3, 0600), 0);
-    ck_assert_int_eq(file_create(fd, "a", "two", 3, 0600), -EEXIST);
-    ck_assert_int_eq(file_replace(fd, "a", "three", 5, 0600), 0);
-    ck_assert_int_eq(file_read(fd, "a", 4, &content), -EFBIG);
-    ck_assert_int_eq(file_read(fd, "a", 5, &content), 0);
-    ck_assert_uint_eq(content.size, 5);
-    ck_assert_mem_eq(content.data, "three", 5);
-    ck_assert_int_eq(file_remove(fd, "a"), 0);
-    ck_assert_int_eq(file_remove(fd, "a"), -ENOENT);
-    ck_assert_int_eq(rmdir(directory), 0); /* so no temporary file is left */
+    (void)problem_set(&problem, 0, "%s", "K\xc3\xa4se \xe2\x82\xac \xf0\x9f\x98\x80");
+    ck_assert_str_eq(problem.text, "K\xc3\xa4se \xe2\x82\xac \xf0\x9f\x98\x80");
+    for (size_t i = 0; i < ELEMENTS(bad); i++) {
+        (void)problem_set(&problem, 0, "%s", bad[i].text);
+        ck_assert_str_eq(problem.text, bad[i].expected);
+        (void)problem_set(&problem, 0, "'%s'", bad[i].text);
+        (void)snprintf(expected, sizeof(expected), "'%s'", bad[i].expected);
+        ck_assert_str_eq(problem.text, expected);
+    }
+}
+END_TEST
+
+START_TEST(problem_is_cut_between_characters)
+{
+    const size_t room = PROBLEM_SIZE_MAX - 1;
+    Problem problem = PROBLEM_INIT;
+
+    assert_cut(room - 4, "\xf0\x9f\x98\x80", room);
+    for (size_t before = 1; before < 4; before++)
+        assert_cut(room - before, "\xf0\x9f\x98\x80", room - before);
+    assert_cut(room - 2, "\xe2\x82\xac", room - 2);
+    assert_cut(room - 1, "\xc3\xa4", room - 1);
+    (void)problem_set(&problem, 0, "%0*d\xc3\xa4", (int)(room - 4), 0);
+    (void)problem_prefix(&problem, 0, "x");
+    ck_assert_uint_eq(strlen(problem.text), room - 1);
+    ck_assert(utf8_valid(problem.text, room - 1));
+}
+END_TEST
+
+START_TEST(poll_timeouts)
+{
+    Microseconds now = clock_now();
+
+    ck_assert_int_eq(clock_poll_timeout(MICROSECONDS_FOREVER), -1);
+    ck_assert_int_eq(clock_poll_timeout(0), 0);
+    ck_assert_int_eq(clock_poll_timeout(now), 0);
+    ck_assert_int_eq(clock_poll_timeout(MICROSECONDS_FOREVER - 1), INT_MAX);
+    ck_assert_int_eq(clock_poll_timeout(now + (Microseconds)INT_MAX * MICROSECONDS_PER_MILLISECOND * 2), INT_MAX);
+
+    /* Never too early: whoever polls so long finds the deadline passed. */
+    Microseconds deadline = clock_now() + 1500;
+    int timeout = clock_poll_timeout(deadline);
+
+    ck_assert_int_le(timeout, 2);
+    (void)poll(NULL, 0, timeout);
+    ck_assert_uint_ge(clock_now(), deadline);
+    ck_assert_int_eq(clock_poll_timeout(deadline), 0);
 }
 END_TEST
 
@@ -298,10 +391,15 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, hex_round_trip);
     tcase_add_test(cases, secret_sizes);
     tcase_add_test(cases, secret_comparison);
+#ifndef __SANITIZE_ADDRESS__ /* it makes mlock() do nothing, and takes SIGSEGV for itself */
     tcase_add_test(cases, secret_is_locked);
     tcase_add_test(cases, secret_is_guarded_and_absent_in_children);
+#endif
     tcase_add_test(cases, problem_text);
-    tcase_add_test(cases, files_are_replaced_whole);
+    tcase_add_test(cases, texts_are_cleaned);
+    tcase_add_test(cases, problem_is_utf8);
+    tcase_add_test(cases, problem_is_cut_between_characters);
+    tcase_add_test(cases, poll_timeouts);
     tcase_add_test(cases, ini_mistakes_have_lines);
     tcase_add_test(cases, ini_values);
     tcase_add_test(cases, sha256_of_parts);

@@ -1,0 +1,90 @@
+#include <errno.h>
+#include <string.h>
+
+#include "quorum/catalog.h"
+#include "quorum/steps.h"
+
+/* So many tombstones leave fewer than k shares. */
+static unsigned tombstones_needed(const Roster *roster)
+{
+    return roster->n - roster->k + 1;
+}
+
+static int too_few(Quorum *quorum, const NodeAnswers *answers, Problem *problem)
+{
+    node_answers_describe(quorum, answers, problem);
+    return problem_prefix(problem, QUORUM_E_TOO_FEW_NODES, "Destroying a key needs %u nodes; nothing was touched",
+                          tombstones_needed(quorum_roster(quorum)));
+}
+
+/* Is there something to destroy? Whatever a node reports will do, so that a destruction that was cut off can be finished. */
+static int check_known(Quorum *quorum, const CatalogView *view, const KeyId *id, Problem *problem)
+{
+    unsigned needed = tombstones_needed(quorum_roster(quorum));
+    const Group *group = groups_find(&view->groups, id);
+
+    if (node_set_count(view->groups.answered) < needed)
+        return too_few(quorum, &view->answers, problem);
+    if (!group || node_set_count(group->in[KEY_DESTROYED]) >= needed)
+        return problem_set(problem, QUORUM_E_UNKNOWN_KEY, "The key is not, or no longer, one of this token");
+    return 0;
+}
+
+/* The nodes that answer and accept the login: a node that would refuse is not counted on. */
+static int reach(Quorum *quorum, NodeSet *ret_reached, Problem *problem)
+{
+    _cleanup_node_answers_ NodeAnswers answers = {0};
+    const Roster *roster = quorum_roster(quorum);
+    int r = quorum_ask(quorum, node_set_all(roster->n), ASK_LOGGED_IN, NODE_METHOD("GetStatus"), &node_no_parameters,
+                       (const void *[]){NULL}, true, &node_status_output, quorum_deadline(quorum), &answers);
+
+    if (r != 0)
+        return problem_set(problem, r, "Destroying a key needs the PIN");
+    if (node_set_count(node_answers_good(&answers)) < tombstones_needed(roster))
+        return too_few(quorum, &answers, problem);
+    *ret_reached = node_answers_good(&answers);
+    return 0;
+}
+
+static int bury(Quorum *quorum, const KeyId *id, NodeSet nodes, NodeSet already, Problem *problem)
+{
+    _cleanup_node_answers_ NodeAnswers answers = {0};
+    NodeKeyInput input = {{(uint8_t *)id->bytes, KEY_ID_SIZE}};
+    const void *inputs[] = {&input};
+    const Step step = {"destroy", NODE_METHOD("DestroyKey"), &node_key_input, inputs, .same = true};
+    unsigned needed = tombstones_needed(quorum_roster(quorum)), done;
+    int r = steps_take(quorum, &step, nodes, &answers);
+
+    done = node_set_count(node_answers_good(&answers) | already);
+    if (done >= needed)
+        return 0;
+    if (r != 0)
+        return problem_set(problem, r, "Only %u of the %u nodes needed have destroyed the key: repeat the command", done, needed);
+    node_answers_describe(quorum, &answers, problem);
+    return problem_prefix(problem, QUORUM_E_TOO_FEW_NODES,
+                          "Only %u of the %u nodes needed have destroyed the key: repeat the command when more can be reached", done,
+                          needed);
+}
+
+static int destroy(Quorum *quorum, const KeyId *id, Problem *problem)
+{
+    _cleanup_catalog_view_ CatalogView view = {0};
+    NodeSet reached = 0;
+    int r = catalog_view(quorum, 0, &view);
+
+    if (r == 0)
+        r = check_known(quorum, &view, id, problem);
+    if (r == 0)
+        r = reach(quorum, &reached, problem);
+    return r == 0 ? bury(quorum, id, reached, groups_find(&view.groups, id)->in[KEY_DESTROYED], problem) : r;
+}
+
+int quorum_destroy(Quorum *quorum, const KeyId *id, Problem *problem)
+{
+    int r;
+
+    if (!quorum_logged_in(quorum))
+        return problem_set(problem, QUORUM_E_LOGIN_REQUIRED, "Destroying a key needs the PIN");
+    r = destroy(quorum, id, problem);
+    return r == 0 ? catalog_remove(quorum_catalog(quorum), id) : r;
+}

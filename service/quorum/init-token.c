@@ -1,0 +1,188 @@
+/* The token's beginning: every node is told what it is part of, and its first PIN; or a forgotten PIN is replaced. */
+#include <errno.h>
+#include <string.h>
+
+#include "quorum/pin.h"
+#include "quorum/state.h"
+#include "quorum/status.h"
+
+#define VERSION_LEAP ((uint64_t)1 << 32) /* a node that claims a PIN version so much newer than the others' lies */
+
+typedef struct Init {
+    Quorum *quorum;
+    const Roster *roster;
+    const Secret *master;
+    NodeAnswers status;
+    NodeSet fresh, members; /* uninitialized; of this token */
+    uint64_t version;       /* that the verifiers get */
+} Init;
+
+static void init_clear(Init *init)
+{
+    node_answers_clear(&init->status);
+}
+
+static const NodeStatusOutput *status_of(const Init *init, unsigned index)
+{
+    return init->status.of[index - 1].output;
+}
+
+/* Who is what; a node that is not the roster's, or another token's, stops everything. */
+static int sort_nodes(Init *init, Problem *problem)
+{
+    for (unsigned i = 1; i <= init->roster->n; i++) {
+        const NodeStatusOutput *status = status_of(init, i);
+        _cleanup_free_ char *words = NULL;
+
+        if (!status)
+            continue;
+        if (status_is_member(init->roster, i, status))
+            init->members |= NODE_SET_OF(i);
+        if (!status->initialized)
+            init->fresh |= NODE_SET_OF(i);
+
+        int r = status_compare(init->roster, i, status, &words);
+
+        if (r < 0)
+            return problem_set(problem, r, "out of memory");
+        if (words && (status->initialized || memcmp(status->sealing_key.data, init->roster->nodes[i - 1].sealing_key, 32) != 0 ||
+                      memcmp(status->identity_key.data, init->roster->nodes[i - 1].identity_key, 32) != 0))
+            return problem_set(problem, QUORUM_E_REFUSED, "node %s (%u): %s", init->roster->nodes[i - 1].name, i, words);
+    }
+    return 0;
+}
+
+/* A node that has got the token from an interrupted run and nothing since. */
+static bool is_new(const NodeStatusOutput *status)
+{
+    return status->pin_version == 1 && status->active + status->pending + status->unusable + status->destroyed == 0;
+}
+
+static int check_first(const Init *init, Problem *problem)
+{
+    Problem words = PROBLEM_INIT;
+
+    if (node_set_count(init->fresh | init->members) < init->roster->n) {
+        node_answers_describe(init->quorum, &init->status, &words);
+        return problem_set(problem, QUORUM_E_TOO_FEW_NODES, "all %u nodes must be there. %s", init->roster->n, words.text);
+    }
+    if (init->fresh == 0)
+        return problem_set(problem, QUORUM_E_REFUSED,
+                           "the nodes have their token and PIN already; a forgotten PIN is replaced with --reset-pin");
+    for (unsigned i = 1; i <= init->roster->n; i++)
+        if (init->members & NODE_SET_OF(i) && !is_new(status_of(init, i)))
+            return problem_set(problem, QUORUM_E_REFUSED,
+                               "node %s (%u) is in use in this token already; --reset-pin takes in new nodes and replaces the PIN",
+                               init->roster->nodes[i - 1].name, i);
+    return 0;
+}
+
+static int check_reset(const Init *init, Problem *problem)
+{
+    const Roster *roster = init->roster;
+    unsigned enough = quorum_pin_majority(roster);
+    Problem words = PROBLEM_INIT;
+
+    if (init->members == 0 && init->fresh != 0)
+        return problem_set(problem, QUORUM_E_REFUSED, "the nodes that answer belong to no token yet: there is nothing to reset");
+    if (node_set_count(init->fresh | init->members) >= enough)
+        return 0;
+    node_answers_describe(init->quorum, &init->status, &words);
+    return problem_set(problem, QUORUM_E_TOO_FEW_NODES, "at least %u nodes must be there. %s", enough, words.text);
+}
+
+/* One more than the newest, so that nodes that are away are stale; a liar's leap is not followed. */
+static uint64_t next_version(const Init *init)
+{
+    const Roster *roster = init->roster;
+    unsigned liars = roster->n - roster->k < roster->k - 1 ? roster->n - roster->k : roster->k - 1;
+    uint64_t newest = 0;
+
+    for (unsigned i = 1; i <= roster->n; i++) {
+        uint64_t version = init->members & NODE_SET_OF(i) ? status_of(init, i)->pin_version : 0;
+        unsigned vouchers = 0;
+
+        for (unsigned j = 1; j <= roster->n; j++)
+            vouchers += init->members & NODE_SET_OF(j) && status_of(init, j)->pin_version + VERSION_LEAP >= version;
+        if (version > newest && vouchers > liars)
+            newest = version;
+    }
+    return newest + 1;
+}
+
+static int init_node(const Init *init, unsigned index, bool *ret_done, Problem *words)
+{
+    const Roster *roster = init->roster;
+    uint8_t verifier[NODE_VERIFIER_SIZE];
+    _cleanup_node_answers_ NodeAnswers answers = {0};
+    const NodeInitTokenInput input = {
+        .token = {(uint8_t *)(uintptr_t)roster->token, TOKEN_ID_SIZE},
+        .index = index,
+        .n = roster->n,
+        .k = roster->k,
+        .verifier = {verifier, sizeof(verifier)},
+        .reset_pin = (init->members & NODE_SET_OF(index)) != 0,
+        .pin_version = init->version,
+    };
+    const void *const inputs[] = {&input};
+    int r = pin_verifier(roster, init->master, index, verifier);
+
+    if (r < 0)
+        return r;
+    quorum_step(init->quorum, "init-token %u", index);
+    r = quorum_ask(init->quorum, NODE_SET_OF(index), ASK_FRESH, NODE_METHOD("InitToken"), &node_init_token_input, inputs, true,
+                   &node_no_parameters, quorum_deadline(init->quorum), &answers);
+    if (r < 0)
+        return r;
+    *ret_done = node_answers_good(&answers) != 0;
+    if (*ret_done)
+        peer_note_hello(init->quorum, index, init->version, 0);
+    else
+        (void)problem_prefix(words, 0, "%s (%u): %s", roster->nodes[index - 1].name, index, answers.of[index - 1].words);
+    return 0;
+}
+
+static int init_nodes(const Init *init, unsigned enough, Problem *problem)
+{
+    Problem words = PROBLEM_INIT;
+    unsigned done = 0;
+
+    for (unsigned i = 1; i <= init->roster->n; i++) {
+        bool good = false;
+        int r = (init->fresh | init->members) & NODE_SET_OF(i) ? init_node(init, i, &good, &words) : 0;
+
+        if (r < 0)
+            return problem_set(problem, r, "the PIN's verifiers cannot be made: %s", strerror(-r));
+        done += good;
+    }
+    if (done < enough)
+        return problem_set(problem, QUORUM_E_TOO_FEW_NODES, "%u nodes took the PIN, %u must: try again. %s", done, enough, words.text);
+    return 0;
+}
+
+int quorum_init_token(Quorum *quorum, const Secret *pin, bool reset, Problem *problem)
+{
+    const Roster *roster = quorum->roster;
+    _cleanup_secret_ Secret *master = NULL;
+    _cleanup_(init_clear) Init init = {.quorum = quorum, .roster = roster, .version = 1};
+    unsigned enough = quorum_pin_majority(roster);
+    int r = pin_check(pin, problem);
+
+    if (r < 0)
+        return r;
+    r = pin_master(roster, pin, &master);
+    if (r == 0)
+        r = status_ask(quorum, &init.status);
+    if (r < 0)
+        return problem_set(problem, r, "the token cannot be initialized: %s", strerror(-r));
+    init.master = master;
+    r = sort_nodes(&init, problem);
+    if (r == 0)
+        r = reset ? check_reset(&init, problem) : check_first(&init, problem);
+    if (r != 0)
+        return r;
+    if (reset)
+        init.version = next_version(&init);
+    quorum_logout(quorum);
+    return init_nodes(&init, reset ? enough : roster->n, problem);
+}

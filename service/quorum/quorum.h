@@ -1,0 +1,171 @@
+/*
+ * Quorum: one token as a client sees it. Holds the connections to its nodes, logs in, decides which keys exist, signs with k nodes,
+ * finds out who lied, creates, changes and destroys keys. Used by the PKCS#11 module and by kqctl.
+ *
+ * No threads of its own: every function runs in the caller's thread, waits at most until its deadline, and may be called from many
+ * threads at once. Each call checks out one connection per node from the pool for its whole duration. After fork() the
+ * child must call quorum_forked() before anything else; it then has no connections and is logged out.
+ *
+ * Up to min(n-k, k-1) nodes may lie (docs/protocol.md); nothing below believes a single node.
+ */
+#pragma once
+
+#include "base/clock.h"
+#include "base/problem.h"
+#include "base/secret.h"
+#include "quorum/roster.h"
+#include "share/header.h"
+#include "threshold/threshold.h"
+
+typedef struct Quorum Quorum;
+
+typedef enum QuorumError {
+    QUORUM_E_OK,
+    QUORUM_E_TOO_FEW_NODES,       /* the problem names every node and what it said */
+    QUORUM_E_PIN_INCORRECT,       /* fewer than k nodes accept and n-k+1 refuse */
+    QUORUM_E_PIN_LOCKED,          /* n-k+1 nodes are locked for this client */
+    QUORUM_E_PIN_NOT_INITIALIZED, /* the nodes belong to no token yet: kqctl token init */
+    QUORUM_E_LOGIN_REQUIRED,      /* quorum_login() first */
+    QUORUM_E_UNKNOWN_KEY,         /* not, or no longer, a key of this token */
+    QUORUM_E_SIGNATURE,           /* no k of the partial signatures at hand combine to a valid signature */
+    QUORUM_E_REFUSED,             /* this token does not do that (Deal=no, AllowSha1=no, unequal custodies …); the problem says why */
+    QUORUM_E_CONFLICT,            /* another client changed the same thing at the same time: try again */
+    QUORUM_E_CANCELLED,           /* the progress callback said stop */
+    QUORUM_E_MAX,
+} QuorumError;
+
+/* What the user of a Quorum wants to hear of. All may be NULL; called in the calling thread. */
+typedef struct QuorumHooks {
+    void *userdata;
+    /* One line for the log; `priority` as syslog's (LOG_WARNING …). */
+    void (*log)(void *userdata, int priority, const char *text);
+    /* Prime search: candidates tried and expected; non-zero stops it. */
+    int (*progress)(void *userdata, uint64_t tried, uint64_t expected);
+    /* The next durable step of creation, destruction or change is about to be taken ("prepare 3"): for tests of crashes. */
+    void (*step)(void *userdata, const char *name);
+} QuorumHooks;
+
+/* Takes over `roster`. Connects to nobody yet. Errors: -ENOMEM. */
+int quorum_new(Roster *roster, const QuorumHooks *hooks, Quorum **ret_quorum) _must_check_;
+Quorum *quorum_free(Quorum *quorum);
+DEFINE_CLEANUP(Quorum, quorum_free)
+/* In a forked child: close inherited connections without a word, forget the PIN. Never fails. */
+void quorum_forked(Quorum *quorum);
+const Roster *quorum_roster(const Quorum *quorum);
+
+/* Close the connections that no call is using. Whoever asks next opens new ones. */
+void quorum_disconnect(Quorum *quorum);
+
+/* ---- PIN ----------------------------------------------------------------------------------------------------------- */
+
+#define QUORUM_PIN_TRIES 10 /* wrong ones in a row until a node locks the client: docs/protocol.md */
+
+/* Ask the nodes whether `pin` (secret, 4..255 bytes, not consumed) is right, and remember what is needed to log further connections in.
+ * With too few nodes reachable to decide, it is accepted for now: each node checks before it signs. `*ret_decided` (may be NULL) tells.
+ * Errors: QUORUM_E_PIN_INCORRECT, _PIN_LOCKED, _PIN_NOT_INITIALIZED; -EINVAL length; -errno. */
+int quorum_login(Quorum *quorum, const Secret *pin, bool *ret_decided, Problem *problem) _must_check_;
+/* Forget it, and close the connections that were logged in; those of calls under way when their call ends. */
+void quorum_logout(Quorum *quorum);
+bool quorum_logged_in(const Quorum *quorum);
+/* Have the nodes been given a PIN? From the last contact with them; asks them if there was none. */
+bool quorum_pin_initialized(Quorum *quorum);
+/* How many wrong tries the nodes say are left (the k-th best answer), at the last login; QUORUM_PIN_TRIES if none failed. */
+unsigned quorum_pin_tries_left(Quorum *quorum);
+/* Change the PIN on at least max(k, n-k+1) nodes or on none. Errors: as quorum_login(); QUORUM_E_TOO_FEW_NODES. */
+int quorum_set_pin(Quorum *quorum, const Secret *old_pin, const Secret *new_pin, Problem *problem) _must_check_;
+/* Give fresh nodes their token and first PIN; with `reset`, replace a forgotten PIN (local callers only; the nodes check). All n nodes must
+ * be reachable, unless `reset`: then max(k, n-k+1). Errors: QUORUM_E_TOO_FEW_NODES, QUORUM_E_REFUSED (a node belongs to another token). */
+int quorum_init_token(Quorum *quorum, const Secret *pin, bool reset, Problem *problem) _must_check_;
+
+/* ---- Keys ---------------------------------------------------------------------------------------------------------- */
+
+/* The mutable part of a key, as docs/protocol.md "Record". */
+typedef struct KeyRecord {
+    uint64_t version;
+    char *private_label, *public_label; /* UTF-8, at most 255 bytes; never NULL */
+    Bytes private_id, public_id;        /* at most 255 bytes */
+    bool public_hidden;
+    uint64_t created;
+} KeyRecord;
+
+void key_record_clear(KeyRecord *record);
+int key_record_copy(const KeyRecord *record, KeyRecord *ret_copy) _must_check_;
+
+/* A key that exists. Immutable and counted: a change makes a new QuorumKey with the same id. */
+typedef struct QuorumKey QuorumKey;
+QuorumKey *quorum_key_ref(QuorumKey *key);
+QuorumKey *quorum_key_unref(QuorumKey *key);
+DEFINE_CLEANUP(QuorumKey, quorum_key_unref)
+const KeyId *quorum_key_id(const QuorumKey *key);
+const Header *quorum_key_header(const QuorumKey *key);
+const ThresholdKey *quorum_key_threshold(const QuorumKey *key);
+const KeyRecord *quorum_key_record(const QuorumKey *key);
+/* Bit i-1: node i reported this key as active. */
+uint32_t quorum_key_holders(const QuorumKey *key);
+
+/* The keys that exist, newest knowledge first asked for: `*ret_keys` is a malloc'd array of references, in order of key id. Asks the nodes
+ * what changed unless they were asked less than `max_age` ago (0: always ask), or too few of them answered a moment ago. Waits at most the
+ * roster's connect time-out for their lists and as long again for activations of new keys, longer only while nodes go on showing new keys;
+ * and at most the connect time-out for another thread that asks or changes a key. When fewer than k answer, what was known before stays; a
+ * key that was known stays while nodes that did not answer may make up its k holders. Never fails for missing nodes: QUORUM_E_TOO_FEW_NODES
+ * is returned only if nothing has ever been known. Errors: QUORUM_E_TOO_FEW_NODES, -ENOMEM. */
+int quorum_keys(Quorum *quorum, Microseconds max_age, QuorumKey ***ret_keys, size_t *ret_n_keys, Problem *problem) _must_check_;
+void quorum_keys_free(QuorumKey **keys, size_t n_keys);
+
+/* What is known of one key now, without asking. NULL if it does not exist. */
+QuorumKey *quorum_key_by_id(Quorum *quorum, const KeyId *id);
+
+typedef struct GenerateRequest {
+    uint8_t algorithm; /* THRESHOLD_RSA */
+    unsigned bits;
+    CustodyKind custody; /* CUSTODY_INVALID: what the nodes have as default, if they agree */
+    unsigned threads;    /* of the prime search; 0: none is created */
+    KeyRecord record;    /* labels and ids; version and created are filled in */
+} GenerateRequest;
+
+/* Deal, prepare on all n nodes, test with every node, activate. Needs a login and all n nodes; if anything fails before the first
+ * activation, the nodes are told to discard. Succeeds when more than min(n-k, k-1) nodes say that they activated it; with fewer, if it may
+ * be active all the same, the problem says that 'kqctl sync' finishes it. Errors: QUORUM_E_LOGIN_REQUIRED, _TOO_FEW_NODES, _REFUSED,
+ * _SIGNATURE (a node's test signature is wrong), _CONFLICT (another client discarded it), _CANCELLED, -EINVAL, -EPERM (memory cannot be
+ * locked), -errno. */
+int quorum_generate(Quorum *quorum, const GenerateRequest *request, QuorumKey **ret_key, Problem *problem) _must_check_;
+
+/* Replace label and ids. `record.version` is that of the record which the caller copied and changed; the new version is above all that
+ * nodes hold. Needs a login and k nodes that hold the key; nodes that are away learn it from quorum_sync(). Errors:
+ * QUORUM_E_LOGIN_REQUIRED, _TOO_FEW_NODES, _UNKNOWN_KEY; _CONFLICT: another record is visible by now, or another client was faster:
+ * quorum_key_by_id() has what is visible now, to be changed and tried again. */
+int quorum_set_record(Quorum *quorum, const KeyId *id, const KeyRecord *record, Problem *problem) _must_check_;
+
+/* Destroy with n-k+1 tombstones, or touch nothing. Needs a login. Errors: QUORUM_E_LOGIN_REQUIRED, _TOO_FEW_NODES, _UNKNOWN_KEY. */
+int quorum_destroy(Quorum *quorum, const KeyId *id, Problem *problem) _must_check_;
+
+/* Sign: ask the k nodes that will answer first, hedge when one is late, combine, verify, blame. `ret_signature`:
+ * threshold_key_signature_size() bytes, written only when it verifies. Takes at most the roster's Timeout. Needs a login. Errors:
+ * QUORUM_E_LOGIN_REQUIRED, _TOO_FEW_NODES, _SIGNATURE, _REFUSED (SHA-1), _PIN_INCORRECT (accepted for now, but the nodes refuse it). */
+int quorum_sign(Quorum *quorum, const QuorumKey *key, const Digest *digest, uint8_t *ret_signature, Problem *problem) _must_check_;
+
+/* ---- The operator's view ---------------------------------------------------------------------------------------------- */
+
+typedef struct NodeState {
+    unsigned index;
+    const char *name, *address; /* owned by the roster */
+    bool reachable;
+    char *problem; /* what is wrong with it, in words; NULL: nothing */
+    char *version, *custody;
+    bool separation, initialized;
+    uint8_t sealing_key[HPKE_PUBLIC_KEY_SIZE], identity_key[32];
+    uint64_t pin_version, active, pending, unusable, destroyed, signatures, key_quota_used, key_quota_max;
+    Microseconds latency; /* of one GetStatus */
+} NodeState;
+
+/* Ask every node; n entries. Compares with the roster (token, index, n, k, keys, protocol version): differences are in `problem`. */
+int quorum_status(Quorum *quorum, NodeState **ret_states, Problem *problem) _must_check_;
+void quorum_status_free(NodeState *states, size_t n);
+
+/* One finding of quorum_sync(): what was found or done, one sentence. `done` false: it is left to the operator. */
+typedef void (*SyncReport)(void *userdata, bool done, const char *text);
+/* Bring the nodes together after crashes and absences: spread activations that a node proves, the newest records that k nodes hold, and
+ * tombstones that n-k+1 nodes hold; report pending keys without activation (with `discard_pending`: discard them), unfinished destructions,
+ * keys that too few nodes hold, stale PIN versions (with `pin`: reset them on the stale nodes, local callers only). Needs a login. Changes
+ * nothing twice. Errors: QUORUM_E_LOGIN_REQUIRED, _TOO_FEW_NODES (fewer than k reachable). */
+int quorum_sync(Quorum *quorum, bool discard_pending, const Secret *pin, SyncReport report, void *userdata, Problem *problem) _must_check_;

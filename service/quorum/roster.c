@@ -1,0 +1,577 @@
+#include "quorum/roster.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/ini.h"
+#include "base/text.h"
+#include "base/utf8.h"
+#include "quorum/card.h"
+
+#define TIMEOUT_DEFAULT         (10 * MICROSECONDS_PER_SECOND)
+#define CONNECT_TIMEOUT_DEFAULT (2 * MICROSECONDS_PER_SECOND)
+#define TIMEOUT_MIN             (10 * MICROSECONDS_PER_MILLISECOND)
+#define TIMEOUT_MAX             (3600 * MICROSECONDS_PER_SECOND)
+
+enum {
+    TOKEN_LABEL,
+    TOKEN_ID,
+    TOKEN_THRESHOLD,
+    TOKEN_CLIENT,
+    TOKEN_TIMEOUT,
+    TOKEN_CONNECT_TIMEOUT,
+    TOKEN_DEAL,
+    TOKEN_ALLOW_SHA1,
+    TOKEN_LOG,
+    TOKEN_MAX,
+};
+
+enum {
+    NODE_INDEX,
+    NODE_ADDRESS,
+    NODE_TLS_PIN,
+    NODE_SEALING_KEY,
+    NODE_IDENTITY_KEY,
+    NODE_MAX,
+};
+
+typedef struct NodeReading {
+    NodeCard card;
+    unsigned index;
+    unsigned lines[NODE_MAX]; /* where each key was set; 0: not yet */
+} NodeReading;
+
+typedef struct Reading {
+    Roster *roster;
+    unsigned lines[TOKEN_MAX];
+    NodeReading nodes[THRESHOLD_NODES_MAX]; /* in the order of the file */
+    unsigned n_nodes;
+    char section[64]; /* the one being read */
+} Reading;
+
+typedef struct Setting {
+    const char *name;
+    /* `node` is NULL for the keys of [token]. */
+    int (*read)(const char *value, Reading *reading, NodeReading *node, Problem *problem);
+    bool optional;
+} Setting;
+
+/* ---- [token] ----------------------------------------------------------------------------------------------------- */
+
+static int check_label(const char *label, Problem *problem)
+{
+    size_t size = strlen(label);
+
+    if (size < 1 || size > TOKEN_LABEL_SIZE_MAX || !utf8_valid(label, size))
+        return problem_set(problem, -EINVAL, "'%s' is not a label: 1 to %d bytes of UTF-8", label, TOKEN_LABEL_SIZE_MAX);
+    for (const char *at = label; *at; at++)
+        if ((unsigned char)*at < 0x20 || *at == 0x7f || *at == ';')
+            return problem_set(problem, -EINVAL, "a label has neither control characters nor semicolons");
+    if (label[0] == ' ' || label[size - 1] == ' ')
+        return problem_set(problem, -EINVAL, "a label neither begins nor ends with a space");
+    return 0;
+}
+
+static int check_client(const char *client, Problem *problem)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    size_t size = strlen(client);
+
+    if (size < 1 || size > NODE_NAME_MAX || strspn(client, allowed) != size || strchr("._-", client[0]))
+        return problem_set(problem, -EINVAL, "'%s' is not a client's name: 1 to %d letters, digits, '.', '_' and '-'", client,
+                           NODE_NAME_MAX);
+    return 0;
+}
+
+static int read_label(const char *value, Reading *reading, NodeReading *node, Problem *problem)
+{
+    int r = check_label(value, problem);
+
+    if (r == 0)
+        (void)snprintf(reading->roster->label, sizeof(reading->roster->label), "%s", value);
+    return r;
+}
+
+static int read_id(const char *value, Reading *reading, NodeReading *node, Problem *problem)
+{
+    if (strlen(value) != 2 * TOKEN_ID_SIZE || hex_decode(value, reading->roster->token, TOKEN_ID_SIZE) < 0)
+        return problem_set(problem, -EINVAL, "'%s' is not %d hexadecimal digits", value, 2 * TOKEN_ID_SIZE);
+    return 0;
+}
+
+static int read_threshold(const char *value, Reading *reading, NodeReading *node, Problem *problem)
+{
+    uint64_t k;
+    int r = ini_parse_uint(value, 2, THRESHOLD_NODES_MAX, &k, problem);
+
+    if (r == 0)
+        reading->roster->k = (unsigned)k;
+    return r;
+}
+
+static int read_client(const char *value, Reading *reading, NodeReading *node, Problem *problem)
+{
+    int r = check_client(value, problem);
+
+    if (r == 0)
+        (void)snprintf(reading->roster->client, sizeof(reading->roster->client), "%s", value);
+    return r;
+}
+
+static int read_duration(const char *value, Microseconds *ret_duration, Problem *problem)
+{
+    Microseconds duration;
+    int r = ini_parse_duration(value, &duration, problem);
+
+    if (r < 0)
+        return r;
+    if (duration < TIMEOUT_MIN || duration > TIMEOUT_MAX)
+        return problem_set(problem, -EINVAL, "'%s' is not between 10ms and 60min", value);
+    *ret_duration = duration;
+    return 0;
+}
+
+static int read_timeout(const char *value, Reading *reading, NodeReading *node, Problem *problem)
+{
+    return read_duration(value, &reading->roster->timeout, problem);
+}
+
+static int read_connect_timeout(const char *value, Reading *reading, NodeReading *node, Problem *problem)
+{
+    return read_duration(value, &reading->roster->connect_timeout, problem);
+}
+
+static int read_deal(const char *value, Reading *reading, NodeReading *node, Problem *problem)
+{
+    return ini_parse_bool(value, &reading->roster->deal, problem);
+}
+
+static int read_allow_sha1(const char *value, Reading *reading, NodeReading *node, Problem *problem)
+{
+    return ini_parse_bool(value, &reading->roster->allow_sha1, problem);
+}
+
+static const char *const log_targets[] = {[LOG_TARGET_SYSLOG] = "syslog", [LOG_TARGET_STDERR] = "stderr", [LOG_TARGET_NONE] = "none"};
+
+static int read_log(const char *value, Reading *reading, NodeReading *node, Problem *problem)
+{
+    for (size_t i = 0; i < ELEMENTS(log_targets); i++)
+        if (strcmp(value, log_targets[i]) == 0) {
+            reading->roster->log = (LogTarget)i;
+            return 0;
+        }
+    return problem_set(problem, -EINVAL, "'%s' is neither syslog, stderr nor none", value);
+}
+
+static const Setting token_settings[TOKEN_MAX] = {
+    [TOKEN_LABEL] = {"Label", read_label, false},
+    [TOKEN_ID] = {"Id", read_id, false},
+    [TOKEN_THRESHOLD] = {"Threshold", read_threshold, false},
+    [TOKEN_CLIENT] = {"Client", read_client, true},
+    [TOKEN_TIMEOUT] = {"Timeout", read_timeout, true},
+    [TOKEN_CONNECT_TIMEOUT] = {"ConnectTimeout", read_connect_timeout, true},
+    [TOKEN_DEAL] = {"Deal", read_deal, true},
+    [TOKEN_ALLOW_SHA1] = {"AllowSha1", read_allow_sha1, true},
+    [TOKEN_LOG] = {"Log", read_log, true},
+};
+
+/* ---- [node NAME] --------------------------------------------------------------------------------------------------- */
+
+static int read_index(const char *value, Reading *reading, NodeReading *node, Problem *problem)
+{
+    uint64_t index;
+    int r = ini_parse_uint(value, 1, THRESHOLD_NODES_MAX, &index, problem);
+
+    if (r == 0)
+        node->index = (unsigned)index;
+    return r;
+}
+
+static int read_address(const char *value, Reading *reading, NodeReading *node, Problem *problem)
+{
+    int r = card_check_address(value, problem);
+
+    if (r < 0)
+        return r;
+    node->card.address = text_copy(value);
+    return node->card.address ? 0 : problem_set(problem, -ENOMEM, "out of memory");
+}
+
+static int read_tls_pin(const char *value, Reading *reading, NodeReading *node, Problem *problem)
+{
+    return card_key_parse(value, node->card.tls_pin, problem);
+}
+
+static int read_sealing_key(const char *value, Reading *reading, NodeReading *node, Problem *problem)
+{
+    return card_key_parse(value, node->card.sealing_key, problem);
+}
+
+static int read_identity_key(const char *value, Reading *reading, NodeReading *node, Problem *problem)
+{
+    return card_key_parse(value, node->card.identity_key, problem);
+}
+
+static const Setting node_settings[NODE_MAX] = {
+    [NODE_INDEX] = {"Index", read_index, false},
+    [NODE_ADDRESS] = {"Address", read_address, false},
+    [NODE_TLS_PIN] = {"TlsPin", read_tls_pin, false},
+    [NODE_SEALING_KEY] = {"SealingKey", read_sealing_key, false},
+    [NODE_IDENTITY_KEY] = {"IdentityKey", read_identity_key, false},
+};
+
+/* A node made by hand without TLS has no pin yet: all zeros, which two nodes may share. */
+static bool keys_equal(const uint8_t *a, const uint8_t *b)
+{
+    static const uint8_t zero[CARD_KEY_SIZE];
+
+    return memcmp(a, b, CARD_KEY_SIZE) == 0 && memcmp(a, zero, CARD_KEY_SIZE) != 0;
+}
+
+/* What two nodes must not share; NULL: nothing is shared. Only what both have set already is compared. */
+static const char *shared_by(const NodeReading *a, const NodeReading *b)
+{
+    if (a->index != 0 && a->index == b->index)
+        return "Index";
+    if (a->card.address && b->card.address && strcmp(a->card.address, b->card.address) == 0)
+        return "Address";
+    if (keys_equal(a->card.tls_pin, b->card.tls_pin))
+        return "TlsPin";
+    if (keys_equal(a->card.sealing_key, b->card.sealing_key))
+        return "SealingKey";
+    if (keys_equal(a->card.identity_key, b->card.identity_key))
+        return "IdentityKey";
+    return NULL;
+}
+
+static int check_shared(const NodeReading *nodes, unsigned n, const NodeReading *node, Problem *problem)
+{
+    for (unsigned i = 0; i < n; i++) {
+        const char *shared = &nodes[i] == node ? NULL : shared_by(&nodes[i], node);
+
+        if (shared)
+            return problem_set(problem, -EINVAL, "%s= is that of node %s already", shared, nodes[i].card.name);
+    }
+    return 0;
+}
+
+/* ---- The file ---------------------------------------------------------------------------------------------------------- */
+
+static int read_setting(const Setting *settings, size_t n, unsigned *lines, const char *name, const char *value, unsigned line,
+                        Reading *reading, NodeReading *node, Problem *problem)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(settings[i].name, name) != 0)
+            continue;
+        if (lines[i])
+            return problem_set(problem, -EINVAL, "%s= was given in line %u already", name, lines[i]);
+        lines[i] = line;
+
+        int r = settings[i].read(value, reading, node, problem);
+
+        return r < 0 ? problem_prefix(problem, r, "%s=", name) : 0;
+    }
+    return problem_set(problem, -EINVAL, "[%s] has no key '%s'", reading->section, name);
+}
+
+static NodeReading *find_node(Reading *reading, const char *name)
+{
+    for (unsigned i = 0; i < reading->n_nodes; i++)
+        if (strcmp(reading->nodes[i].card.name, name) == 0)
+            return &reading->nodes[i];
+    return NULL;
+}
+
+static int enter_node(Reading *reading, const char *name, Problem *problem)
+{
+    int r = card_check_name(name, problem);
+
+    if (r < 0)
+        return r;
+    if (find_node(reading, name))
+        return problem_set(problem, -EINVAL, "there is a section [node %s] above already", name);
+    if (reading->n_nodes == THRESHOLD_NODES_MAX)
+        return problem_set(problem, -EINVAL, "there are more than %d nodes", THRESHOLD_NODES_MAX);
+    (void)snprintf(reading->nodes[reading->n_nodes++].card.name, sizeof(reading->nodes[0].card.name), "%s", name);
+    return 0;
+}
+
+static int enter_section(Reading *reading, const char *section, Problem *problem)
+{
+    bool token = strcmp(section, "token") == 0;
+    int r = 0;
+
+    if (*section && strcmp(section, reading->section) == 0)
+        return 0;
+    strncpy(reading->section, section, sizeof(reading->section) - 1); /* the last byte stays 0 */
+    if (token)
+        for (size_t i = 0; i < TOKEN_MAX; i++)
+            if (reading->lines[i])
+                return problem_set(problem, -EINVAL, "there is a section [token] above already");
+    if (!token && strncmp(section, "node ", 5) != 0)
+        return problem_set(problem, -EINVAL, "the section '[%s]' is unknown; there are [token] and [node NAME]", section);
+    if (!token)
+        r = enter_node(reading, section + 5, problem);
+    return r;
+}
+
+static int on_value(void *userdata, const char *section, const char *name, const char *value, unsigned line, Problem *problem)
+{
+    Reading *reading = userdata;
+    int r = enter_section(reading, section, problem);
+
+    if (r < 0)
+        return r;
+    if (strcmp(section, "token") == 0)
+        return read_setting(token_settings, TOKEN_MAX, reading->lines, name, value, line, reading, NULL, problem);
+
+    NodeReading *node = &reading->nodes[reading->n_nodes - 1];
+
+    r = read_setting(node_settings, NODE_MAX, node->lines, name, value, line, reading, node, problem);
+    return r < 0 ? r : check_shared(reading->nodes, reading->n_nodes, node, problem);
+}
+
+static int check_missing(const Setting *settings, size_t n, const unsigned *lines, const char *section, Problem *problem)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!settings[i].optional && !lines[i])
+            return problem_set(problem, -EINVAL, "%s= is missing from [%s]", settings[i].name, section);
+    return 0;
+}
+
+static int check_complete(const Reading *reading, Problem *problem)
+{
+    char section[NODE_NAME_MAX + 6];
+    int r = check_missing(token_settings, TOKEN_MAX, reading->lines, "token", problem);
+
+    for (unsigned i = 0; i < reading->n_nodes && r == 0; i++) {
+        (void)snprintf(section, sizeof(section), "node %s", reading->nodes[i].card.name);
+        r = check_missing(node_settings, NODE_MAX, reading->nodes[i].lines, section, problem);
+    }
+    return r;
+}
+
+static int check_threshold(unsigned n, unsigned k, Problem *problem)
+{
+    if (n < 2)
+        return problem_set(problem, -EINVAL, "there %s %u [node NAME] section%s; a token has 2 to %d nodes", n == 1 ? "is" : "are", n,
+                           n == 1 ? "" : "s", THRESHOLD_NODES_MAX);
+    if (k < 2 || k > n)
+        return problem_set(problem, -EINVAL, "[token] Threshold=%u does not go with %u nodes: it is 2 to %u", k, n, n);
+    return 0;
+}
+
+/* Put the nodes where their indices say; since no index is doubled, one above n means that one is missing. */
+static int place_nodes(Reading *reading, Problem *problem)
+{
+    Roster *roster = reading->roster;
+
+    for (unsigned i = 0; i < reading->n_nodes; i++)
+        if (reading->nodes[i].index > reading->n_nodes)
+            return problem_set(problem, -EINVAL, "[node %s] Index=%u, but there are %u nodes: an index from 1 to %u is missing",
+                               reading->nodes[i].card.name, reading->nodes[i].index, reading->n_nodes, reading->n_nodes);
+    for (unsigned i = 0; i < reading->n_nodes; i++) {
+        NodeReading *node = &reading->nodes[i];
+
+        roster->nodes[node->index - 1] = node->card;
+        node->card.address = NULL;
+    }
+    roster->n = reading->n_nodes;
+    return 0;
+}
+
+static void reading_clear(Reading *reading)
+{
+    for (unsigned i = 0; i < reading->n_nodes; i++)
+        card_clear(&reading->nodes[i].card);
+    roster_free(reading->roster);
+}
+
+Roster *roster_new(void)
+{
+    Roster *roster = calloc(1, sizeof(*roster));
+
+    if (!roster)
+        return NULL;
+    roster->timeout = TIMEOUT_DEFAULT;
+    roster->connect_timeout = CONNECT_TIMEOUT_DEFAULT;
+    roster->deal = true;
+    (void)snprintf(roster->client, sizeof(roster->client), "local");
+    return roster;
+}
+
+const char *roster_path(void)
+{
+    const char *path = secure_getenv(ROSTER_PATH_VARIABLE);
+
+    return path && *path ? path : ROSTER_PATH_DEFAULT;
+}
+
+int roster_read(const char *path, Roster **ret_roster, Problem *problem)
+{
+    _cleanup_(reading_clear) Reading reading = {.roster = roster_new()};
+
+    if (!path)
+        path = roster_path();
+    if (!reading.roster)
+        return problem_set(problem, -ENOMEM, "%s: out of memory", path);
+
+    int r = ini_read(path, on_value, &reading, problem);
+
+    if (r < 0)
+        return r;
+    r = check_complete(&reading, problem);
+    if (r == 0)
+        r = check_threshold(reading.n_nodes, reading.roster->k, problem);
+    if (r == 0)
+        r = place_nodes(&reading, problem);
+    if (r < 0)
+        return problem_prefix(problem, r, "%s", path);
+    *ret_roster = TAKE_PTR(reading.roster);
+    return 0;
+}
+
+Roster *roster_free(Roster *roster)
+{
+    if (!roster)
+        return NULL;
+    for (unsigned i = 0; i < roster->n; i++)
+        card_clear(&roster->nodes[i]);
+    free(roster);
+    return NULL;
+}
+
+int roster_copy(const Roster *roster, Roster **ret_roster)
+{
+    _cleanup_(roster_freep) Roster *copy = malloc(sizeof(*copy));
+
+    if (!copy)
+        return -ENOMEM;
+    *copy = *roster;
+    for (unsigned i = 0; i < copy->n; i++)
+        copy->nodes[i].address = NULL;
+    for (unsigned i = 0; i < copy->n; i++) {
+        copy->nodes[i].address = text_copy(roster->nodes[i].address);
+        if (!copy->nodes[i].address)
+            return -ENOMEM;
+    }
+    *ret_roster = TAKE_PTR(copy);
+    return 0;
+}
+
+/* ---- Writing -------------------------------------------------------------------------------------------------------------- */
+
+/* The last of `nodes` against those before it. */
+static int check_node(const NodeReading *nodes, unsigned n, Problem *problem)
+{
+    const NodeReading *node = &nodes[n - 1];
+    int r = card_check_name(node->card.name, problem);
+
+    for (unsigned i = 0; r == 0 && i < n - 1; i++)
+        if (strcmp(nodes[i].card.name, node->card.name) == 0)
+            r = problem_set(problem, -EINVAL, "there is a node of this name already, with index %u", nodes[i].index);
+    if (r == 0)
+        r = card_check_address(node->card.address, problem);
+    if (r == 0)
+        r = check_shared(nodes, n, node, problem);
+    return r < 0 ? problem_prefix(problem, r, "node %s", node->card.name) : 0;
+}
+
+/* Nothing is written that roster_read() would refuse. */
+static int check_roster(const Roster *roster, Problem *problem)
+{
+    NodeReading nodes[THRESHOLD_NODES_MAX];
+    int r = roster->n > THRESHOLD_NODES_MAX ? -EINVAL : check_label(roster->label, problem);
+
+    if (r == 0)
+        r = check_client(roster->client, problem);
+    if (r == 0)
+        r = check_threshold(roster->n, roster->k, problem);
+    for (unsigned i = 0; r == 0 && i < roster->n; i++) {
+        nodes[i] = (NodeReading){.card = roster->nodes[i], .index = i + 1};
+        r = check_node(nodes, i + 1, problem);
+    }
+    return r;
+}
+
+static void write_duration(FILE *file, const char *name, Microseconds duration)
+{
+    if (duration % MICROSECONDS_PER_SECOND == 0)
+        (void)fprintf(file, "%s=%llus\n", name, (unsigned long long)(duration / MICROSECONDS_PER_SECOND));
+    else
+        (void)fprintf(file, "%s=%llums\n", name, (unsigned long long)(duration / MICROSECONDS_PER_MILLISECOND));
+}
+
+static void write_token(FILE *file, const Roster *roster)
+{
+    char id[2 * TOKEN_ID_SIZE + 1];
+
+    hex_encode(roster->token, TOKEN_ID_SIZE, id);
+    (void)fprintf(file, "[token]\nLabel=%s\nId=%s\nThreshold=%u\nClient=%s\n", roster->label, id, roster->k, roster->client);
+    write_duration(file, "Timeout", roster->timeout);
+    write_duration(file, "ConnectTimeout", roster->connect_timeout);
+    (void)fprintf(file, "Deal=%s\nAllowSha1=%s\nLog=%s\n", roster->deal ? "yes" : "no", roster->allow_sha1 ? "yes" : "no",
+                  log_targets[roster->log]);
+}
+
+static void write_node(FILE *file, const NodeCard *card, unsigned index)
+{
+    char pin[CARD_KEY_TEXT_SIZE], sealing[CARD_KEY_TEXT_SIZE], identity[CARD_KEY_TEXT_SIZE];
+
+    card_key_format(card->tls_pin, pin);
+    card_key_format(card->sealing_key, sealing);
+    card_key_format(card->identity_key, identity);
+    (void)fprintf(file, "\n[node %s]\nIndex=%u\nAddress=%s\nTlsPin=%s\nSealingKey=%s\nIdentityKey=%s\n", card->name, index, card->address,
+                  pin, sealing, identity);
+}
+
+#define ROSTER_SIZE_MAX (32 * 1024) /* bytes: sixteen nodes with the longest addresses */
+
+static int write_text(const Roster *roster, char *ret_text, size_t size)
+{
+    _cleanup_fclose_ FILE *file = fmemopen(ret_text, size, "w");
+
+    if (!file)
+        return -errno;
+    (void)fprintf(file, "# The roster of a Keyquorum token: its nodes, and how to reach and recognise them.\n"
+                        "# The PKCS#11 module and kqctl read it: keyquorum-token.conf(5).\n\n");
+    write_token(file, roster);
+    for (unsigned i = 0; i < roster->n; i++)
+        write_node(file, &roster->nodes[i], i + 1);
+    return fflush(file) == EOF || ferror(file) ? -ENOMEM : 0;
+}
+
+/* Open the folder of `path` and say what the file is called in it. */
+static int open_folder(const char *path, const char **ret_name)
+{
+    const char *slash = strrchr(path, '/');
+    _cleanup_free_ char *folder = !slash ? text_copy(".") : slash == path ? text_copy("/") : text_copy_of(path, (size_t)(slash - path));
+
+    if (!folder)
+        return -ENOMEM;
+    *ret_name = slash ? slash + 1 : path;
+
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    return fd < 0 ? -errno : fd;
+}
+
+int roster_write(const char *path, const Roster *roster, Problem *problem)
+{
+    _cleanup_free_ char *text = calloc(1, ROSTER_SIZE_MAX);
+    const char *name;
+    int r = check_roster(roster, problem);
+
+    if (r < 0)
+        return problem_prefix(problem, r, "%s", path);
+    r = text ? write_text(roster, text, ROSTER_SIZE_MAX) : -ENOMEM;
+    if (r < 0)
+        return problem_set(problem, r, "%s: cannot be written: %s", path, strerror(-r));
+
+    _cleanup_close_ int folder = open_folder(path, &name);
+
+    r = folder < 0 ? folder : file_replace(folder, name, text, strlen(text), 0644);
+    return r < 0 ? problem_set(problem, r, "%s: cannot be written: %s", path, strerror(-r)) : 0;
+}

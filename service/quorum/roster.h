@@ -1,0 +1,90 @@
+/*
+ * The roster: the one file (INI) that the PKCS#11 module and kqctl read. It says which nodes make up the token and how to reach and
+ * recognise them. keyquorum-token.conf(5).
+ *
+ *   [token]
+ *   Label=example            1..32 bytes of UTF-8: the PKCS#11 token label
+ *   Id=HEX                   16 bytes: the token's random identifier
+ *   Threshold=3              k
+ *   Client=signer-1          this client's name; optional, "local" by default
+ *   Timeout=10s              the longest a signature may take; optional
+ *   ConnectTimeout=2s        the longest a node may take to be connected and say Hello; optional
+ *   Deal=yes                 may C_GenerateKeyPair deal RSA keys in the signer's process? optional, yes
+ *   AllowSha1=no             sign SHA-1 digests? optional, no
+ *   Log=syslog               where the module logs: syslog, stderr, none; optional
+ *
+ *   [node alpha]
+ *   Index=1
+ *   Address=unix:/run/keyquorum/alpha.sock
+ *   TlsPin=BASE64            SHA-256 of the node's SPKI, 32 bytes
+ *   SealingKey=BASE64        X25519, 32 bytes
+ *   IdentityKey=BASE64       Ed25519, 32 bytes
+ */
+#pragma once
+
+#include "base/clock.h"
+#include "base/problem.h"
+#include "share/hpke.h"
+#include "threshold/threshold.h"
+
+#define ROSTER_PATH_DEFAULT  "/etc/keyquorum/token.conf"
+#define ROSTER_PATH_VARIABLE "KEYQUORUM_CONF"
+#define TOKEN_ID_SIZE        16
+#define TOKEN_LABEL_SIZE_MAX 32
+#define NODE_NAME_MAX        32
+#define PIN_SIZE_MIN         4 /* bytes of UTF-8 */
+#define PIN_SIZE_MAX         255
+
+typedef enum LogTarget {
+    LOG_TARGET_SYSLOG,
+    LOG_TARGET_STDERR,
+    LOG_TARGET_NONE,
+} LogTarget;
+
+/* What a card says of a node; the roster adds the index. */
+typedef struct NodeCard {
+    char name[NODE_NAME_MAX + 1]; /* [a-z][a-z0-9_]{0,31} */
+    char *address;
+    uint8_t tls_pin[32];
+    uint8_t sealing_key[HPKE_PUBLIC_KEY_SIZE];
+    uint8_t identity_key[32];
+} NodeCard;
+
+typedef struct Roster {
+    char label[TOKEN_LABEL_SIZE_MAX + 1];
+    char client[NODE_NAME_MAX + 1];
+    uint8_t token[TOKEN_ID_SIZE];
+    unsigned n, k;
+    NodeCard nodes[THRESHOLD_NODES_MAX]; /* nodes[i - 1] has index i */
+    Microseconds timeout, connect_timeout;
+    bool deal, allow_sha1;
+    LogTarget log;
+} Roster;
+
+/* Read and check a roster; `path` NULL: $KEYQUORUM_CONF (ignored in set-user-ID programs), else the default path. Every mistake is named
+ * with file, line and what is wrong: unknown or repeated keys or sections, missing ones, k > n, doubled or missing indices, two nodes with
+ * the same address, name or key, bad values. Errors: -errno; -EINVAL, -EBADMSG. */
+int roster_read(const char *path, Roster **ret_roster, Problem *problem) _must_check_;
+/* One without label, token, threshold and nodes, all else as in a file that says no more; NULL without memory. */
+Roster *roster_new(void) _must_check_;
+Roster *roster_free(Roster *roster);
+DEFINE_CLEANUP(Roster, roster_free)
+/* Write it, whole, atomically. Errors: -errno. */
+int roster_write(const char *path, const Roster *roster, Problem *problem) _must_check_;
+/* A copy. Errors: -ENOMEM. */
+int roster_copy(const Roster *roster, Roster **ret_roster) _must_check_;
+/* The file that roster_read(NULL) would read. */
+const char *roster_path(void);
+
+/*
+ * The card of a node: one printable line, to be compared by eye and carried by hand:
+ *   keyquorum-node-1 NAME ADDRESS TLSPIN SEALINGKEY IDENTITYKEY CHECK
+ * keys in base64, CHECK the first 8 hexadecimal digits of the SHA-256 of all before it (without the last space).
+ */
+#define CARD_SIZE_MAX 512
+int card_format(const NodeCard *card, char ret_text[CARD_SIZE_MAX]) _must_check_;
+/* Errors: -EINVAL; the problem says what is wrong (a mistyped card: the checksum). The card's address is to be freed with card_clear(). */
+int card_parse(const char *text, NodeCard *ret_card, Problem *problem) _must_check_;
+void card_clear(NodeCard *card);
+/* Short form of the keys for two people to compare: 8 groups of 4 hexadecimal digits. */
+void card_fingerprint(const NodeCard *card, char ret_text[40]);

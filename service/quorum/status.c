@@ -1,0 +1,127 @@
+#include "quorum/status.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "quorum/state.h"
+
+int status_ask(Quorum *quorum, NodeAnswers *ret_answers)
+{
+    const Roster *roster = quorum->roster;
+    const void *const nothing[] = {NULL};
+
+    return quorum_ask(quorum, node_set_all(roster->n), ASK_FRESH, NODE_METHOD("GetStatus"), &node_no_parameters, nothing, true,
+                      &node_status_output, clock_now() + roster->connect_timeout, ret_answers);
+}
+
+bool status_is_member(const Roster *roster, unsigned index, const NodeStatusOutput *status)
+{
+    return status->initialized && status->token.size == TOKEN_ID_SIZE && memcmp(status->token.data, roster->token, TOKEN_ID_SIZE) == 0 &&
+           status->index == index && status->n == roster->n && status->k == roster->k;
+}
+
+static bool same_key(const Bytes *key, const uint8_t expected[NODE_PUBLIC_KEY_SIZE])
+{
+    return key->size == NODE_PUBLIC_KEY_SIZE && memcmp(key->data, expected, NODE_PUBLIC_KEY_SIZE) == 0;
+}
+
+static int say(char **ret_words, const char *words)
+{
+    *ret_words = text_copy(words);
+    return *ret_words ? 0 : -ENOMEM;
+}
+
+static int say_numbers(char **ret_words, const char *what, uint64_t its, uint64_t ours)
+{
+    *ret_words = text_format("its %s is %llu, the roster's %llu", what, (unsigned long long)its, (unsigned long long)ours);
+    return *ret_words ? 0 : -ENOMEM;
+}
+
+int status_compare(const Roster *roster, unsigned index, const NodeStatusOutput *status, char **ret_words)
+{
+    const NodeCard *card = &roster->nodes[index - 1];
+
+    if (!same_key(&status->sealing_key, card->sealing_key))
+        return say(ret_words, "its sealing key is not the roster's: another node, or its keys were made anew");
+    if (!same_key(&status->identity_key, card->identity_key))
+        return say(ret_words, "its identity key is not the roster's: another node, or its keys were made anew");
+    if (!status->initialized)
+        return say(ret_words, "it belongs to no token yet: 'kqctl token init'");
+    if (status->token.size != TOKEN_ID_SIZE || memcmp(status->token.data, roster->token, TOKEN_ID_SIZE) != 0)
+        return say(ret_words, "it belongs to another token");
+    if (status->index != index)
+        return say_numbers(ret_words, "index", status->index, index);
+    if (status->n != roster->n)
+        return say_numbers(ret_words, "number of nodes", status->n, roster->n);
+    if (status->k != roster->k)
+        return say_numbers(ret_words, "threshold", status->k, roster->k);
+    *ret_words = NULL;
+    return 0;
+}
+
+/* Move what the node said into the state. */
+static void take_status(NodeStatusOutput *status, NodeState *state)
+{
+    state->version = TAKE_PTR(status->version);
+    state->custody = TAKE_PTR(status->custody);
+    state->separation = status->separation;
+    state->initialized = status->initialized;
+    if (status->sealing_key.size == sizeof(state->sealing_key))
+        memcpy(state->sealing_key, status->sealing_key.data, sizeof(state->sealing_key));
+    if (status->identity_key.size == sizeof(state->identity_key))
+        memcpy(state->identity_key, status->identity_key.data, sizeof(state->identity_key));
+    state->pin_version = status->pin_version;
+    state->active = status->active;
+    state->pending = status->pending;
+    state->unusable = status->unusable;
+    state->destroyed = status->destroyed;
+    state->signatures = status->signatures;
+    state->key_quota_used = status->key_quota_used;
+    state->key_quota_max = status->key_quota_max;
+}
+
+static int fill_state(const Roster *roster, unsigned index, NodeAnswer *answer, NodeState *state)
+{
+    *state = (NodeState){
+        .index = index,
+        .name = roster->nodes[index - 1].name,
+        .address = roster->nodes[index - 1].address,
+        .reachable = answer->r == 0,
+        .latency = answer->took,
+    };
+    if (!answer->output)
+        return say(&state->problem, answer->words);
+
+    int r = status_compare(roster, index, answer->output, &state->problem);
+
+    take_status(answer->output, state);
+    return r;
+}
+
+int quorum_status(Quorum *quorum, NodeState **ret_states, Problem *problem)
+{
+    const Roster *roster = quorum->roster;
+    _cleanup_node_answers_ NodeAnswers answers = {0};
+    NodeState *states = calloc(roster->n, sizeof(*states));
+    int r = states ? status_ask(quorum, &answers) : -ENOMEM;
+
+    for (unsigned i = 1; i <= roster->n && r == 0; i++)
+        r = fill_state(roster, i, &answers.of[i - 1], &states[i - 1]);
+    if (r < 0) {
+        quorum_status_free(states, roster->n);
+        return problem_set(problem, r, "out of memory");
+    }
+    *ret_states = states;
+    return 0;
+}
+
+void quorum_status_free(NodeState *states, size_t n)
+{
+    for (size_t i = 0; states && i < n; i++) {
+        free(states[i].problem);
+        free(states[i].version);
+        free(states[i].custody);
+    }
+    free(states);
+}

@@ -1,0 +1,547 @@
+/* quorum_sign() against nodes that are slow, silent, dead or lie. */
+#include <sched.h>
+#include <sys/wait.h>
+
+#include "fake-node.h"
+#include "quorum/ask.h"
+#include "quorum/state.h"
+#include "unit.h"
+
+#define TIMEOUT (10 * MICROSECONDS_PER_SECOND)
+#define SHORT   (1 * MICROSECONDS_PER_SECOND)
+
+static void start(void)
+{
+    fake_start(true, TIMEOUT);
+    ck_assert_int_eq(fake_login("1234", NULL), 0);
+}
+
+static void sign_well(unsigned number)
+{
+    Problem problem = PROBLEM_INIT;
+    int r = fake_sign(number, &problem);
+
+    ck_assert_msg(r == 0, "%d: %s", r, problem.text);
+}
+
+static void sign_many(unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        sign_well(i);
+}
+
+static Microseconds time_of(unsigned count)
+{
+    Microseconds begin = clock_now();
+
+    sign_many(count);
+    return clock_now() - begin;
+}
+
+/* ---- Nodes that are away ------------------------------------------------------------------------------------------------ */
+
+START_TEST(every_quorum_signs)
+{
+    start();
+    sign_well(0);
+    for (unsigned i = 1; i <= FAKE_NODES; i++)
+        for (unsigned j = i + 1; j <= FAKE_NODES; j++) {
+            fake_node_stop(i);
+            fake_node_stop(j);
+            sign_many(3);
+            fake_node_start(i);
+            fake_node_start(j);
+        }
+    fake_stop();
+}
+END_TEST
+
+START_TEST(restarted_nodes_sign)
+{
+    start();
+    sign_many(10);
+    fake_log_forget();
+    for (unsigned i = 1; i <= FAKE_NODES; i++) {
+        fake_node_stop(i);
+        fake_node_start(i);
+    }
+    sign_many(10);
+    ck_assert_uint_eq(fake_log_lines(""), 0);
+    fake_stop();
+}
+END_TEST
+
+START_TEST(a_node_that_hangs_up_is_left_out)
+{
+    start();
+    fake_node(4)->hang_up = true;
+    sign_many(30);
+    ck_assert(fake_logged(4, "is left out until it answers again"));
+    ck_assert_uint_lt(fake_node(4)->signs, 30);
+    fake_node(4)->hang_up = false;
+    while (fake_log_lines("delta (4") < 2)
+        sign_well(1);
+    ck_assert(fake_logged(4, "/4.sock) answers again"));
+    fake_stop();
+}
+END_TEST
+
+START_TEST(a_late_node_is_not_waited_for)
+{
+    start();
+    sign_many(20);
+    fake_node(2)->delay_ms = 3000;
+    ck_assert_uint_lt(time_of(20), 2 * MICROSECONDS_PER_SECOND);
+    fake_stop();
+}
+END_TEST
+
+/* What was sent to them meanwhile they see when they go on. */
+START_TEST(stopped_nodes_are_left_out)
+{
+    start();
+    sign_many(20);
+
+    unsigned before = fake_node(1)->signs + fake_node(5)->signs;
+
+    fake_node_freeze(1);
+    fake_node_freeze(5);
+    sign_many(100);
+    while (!fake_logged(1, "is left out") || !fake_logged(5, "is left out"))
+        sign_well(2);
+    fake_node_thaw(1);
+    fake_node_thaw(5);
+    while (!fake_logged(1, ") answers again") || !fake_logged(5, ") answers again"))
+        sign_well(3);
+    ck_assert_uint_le(fake_node(1)->signs + fake_node(5)->signs, before + 30);
+    ck_assert_uint_eq(fake_log_lines(""), 4);
+    fake_stop();
+}
+END_TEST
+
+START_TEST(too_few_nodes_are_all_named)
+{
+    Problem problem = PROBLEM_INIT;
+
+    fake_start(true, SHORT);
+    ck_assert_int_eq(fake_login("1234", NULL), 0);
+    sign_many(3);
+    fake_log_forget();
+    fake_node_freeze(1);
+    fake_node_freeze(3);
+    fake_node_stop(4);
+
+    Microseconds begin = clock_now();
+
+    ck_assert_int_eq(fake_sign(1, &problem), QUORUM_E_TOO_FEW_NODES);
+    ck_assert_uint_ge(clock_now() - begin, SHORT);
+    ck_assert_uint_lt(clock_now() - begin, 2 * SHORT);
+    for (unsigned i = 1; i <= FAKE_NODES; i++)
+        ck_assert_ptr_nonnull(strstr(problem.text, quorum_roster(fake.quorum)->nodes[i - 1].name));
+    ck_assert_ptr_nonnull(strstr(problem.text, "alpha (1): nothing: it does not answer"));
+    ck_assert_uint_eq(fake_log_lines("no signature with key"), 0); /* it is the caller's to tell */
+    fake_node_thaw(1);
+    fake_node_thaw(3);
+    sign_well(2);
+    fake_stop();
+}
+END_TEST
+
+static void *start_nodes(void *userdata)
+{
+    for (unsigned i = 1; i <= 3; i++)
+        fake_node_start(i);
+    return NULL;
+}
+
+/* A signature that is under way when nodes come back uses them. */
+START_TEST(a_signature_waits_for_restarting_nodes)
+{
+    pthread_t thread;
+
+    start();
+    for (unsigned i = 1; i <= 3; i++)
+        fake_node_stop(i);
+    ck_assert_int_eq(pthread_create(&thread, NULL, start_nodes, NULL), 0);
+    sign_well(1);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    fake_stop();
+}
+END_TEST
+
+/* ---- Liars ---------------------------------------------------------------------------------------------------------------- */
+
+/* Sign until the liars are found out; every signature is good on the way. */
+static void find_liars(NodeSet liars)
+{
+    bool found = false;
+
+    for (unsigned i = 0; !found; i++) {
+        sign_well(i);
+        found = true;
+        for (unsigned j = 1; j <= FAKE_NODES; j++)
+            found = found && (!(liars & NODE_SET_OF(j)) || fake_logged(j, "lied"));
+    }
+    for (unsigned j = 1; j <= FAKE_NODES; j++)
+        ck_assert_int_eq(fake_logged(j, "lied"), (liars & NODE_SET_OF(j)) != 0);
+    ck_assert_uint_eq(fake_log_lines("lied"), node_set_count(liars));
+
+    unsigned before[FAKE_NODES];
+
+    for (unsigned j = 0; j < FAKE_NODES; j++)
+        before[j] = fake.nodes[j].signs;
+    sign_many(20); /* twelve times, if they were asked as the others are; an overloaded machine may need them now and then */
+    for (unsigned j = 1; j <= FAKE_NODES; j++)
+        if (liars & NODE_SET_OF(j))
+            ck_assert_uint_le(fake_node(j)->signs, before[j - 1] + 4);
+}
+
+static void lie(NodeSet liars, FakePartial how)
+{
+    for (unsigned j = 1; j <= FAKE_NODES; j++)
+        fake_node(j)->partial = liars & NODE_SET_OF(j) ? how : PARTIAL_HONEST;
+}
+
+START_TEST(every_liar_is_named)
+{
+    start();
+    for (unsigned j = 1; j <= FAKE_NODES; j++) {
+        lie(NODE_SET_OF(j), (FakePartial)_i);
+        fake_new_client(TIMEOUT);
+        ck_assert_int_eq(fake_login("1234", NULL), 0);
+        fake_log_forget();
+        find_liars(NODE_SET_OF(j));
+    }
+    fake_stop();
+}
+END_TEST
+
+START_TEST(every_pair_of_liars_is_named)
+{
+    start();
+    for (unsigned i = 1; i <= FAKE_NODES; i++)
+        for (unsigned j = i + 1; j <= FAKE_NODES; j++) {
+            NodeSet liars = NODE_SET_OF(i) | NODE_SET_OF(j);
+
+            lie(liars, (FakePartial)_i);
+            fake_new_client(TIMEOUT);
+            ck_assert_int_eq(fake_login("1234", NULL), 0);
+            fake_log_forget();
+            find_liars(liars);
+        }
+    fake_stop();
+}
+END_TEST
+
+START_TEST(three_liars_get_no_signature)
+{
+    Problem problem = PROBLEM_INIT;
+
+    start();
+    lie(NODE_SET_OF(1) | NODE_SET_OF(2) | NODE_SET_OF(4), (FakePartial)_i);
+    for (unsigned i = 0; i < 5; i++) {
+        int r = fake_sign(i, &problem);
+
+        ck_assert(r == QUORUM_E_SIGNATURE || r == QUORUM_E_TOO_FEW_NODES);
+        ck_assert_ptr_nonnull(strstr(problem.text, "epsilon (5): "));
+    }
+    fake_stop();
+}
+END_TEST
+
+/* ---- Many at once ------------------------------------------------------------------------------------------------------------ */
+
+#define THREADS 16
+
+static void *sign_in_thread(void *userdata)
+{
+    unsigned number = (unsigned)(uintptr_t)userdata;
+
+    for (unsigned i = 0; i < 10; i++) {
+        Problem problem = PROBLEM_INIT;
+
+        if (fake_sign(1000 * number + i, &problem) != 0)
+            return (void *)(uintptr_t) "no signature";
+    }
+    return NULL;
+}
+
+static void sign_in_threads(void)
+{
+    pthread_t threads[THREADS];
+
+    for (unsigned i = 0; i < THREADS; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, sign_in_thread, (void *)(uintptr_t)i), 0);
+    for (unsigned i = 0; i < THREADS; i++) {
+        void *result;
+
+        ck_assert_int_eq(pthread_join(threads[i], &result), 0);
+        ck_assert_ptr_null(result);
+    }
+}
+
+START_TEST(threads_sign_at_once)
+{
+    start();
+    sign_in_threads();
+
+    /* The work is spread. */
+    for (unsigned i = 1; i <= FAKE_NODES; i++)
+        ck_assert_uint_gt(fake_node(i)->signs, THREADS * 10 * FAKE_THRESHOLD / FAKE_NODES / 4);
+    fake_stop();
+}
+END_TEST
+
+START_TEST(threads_sign_with_a_liar_and_a_dead_node)
+{
+    start();
+    fake_node(3)->partial = PARTIAL_RANDOM;
+    fake_node_stop(2);
+    sign_in_threads();
+    ck_assert_uint_eq(fake_log_lines("lied"), 1);
+    fake_stop();
+}
+END_TEST
+
+/* The PIN was accepted for now; then many threads find nodes that refuse it: each node is asked once. */
+START_TEST(a_wrong_pin_costs_one_try_however_many_threads)
+{
+    pthread_t threads[THREADS];
+    bool decided = true;
+
+    fake_start(true, TIMEOUT);
+    for (unsigned i = 1; i <= FAKE_NODES; i++)
+        fake_node_stop(i);
+    ck_assert_int_eq(fake_login("4321", &decided), 0);
+    ck_assert(!decided);
+    for (unsigned i = 1; i <= FAKE_NODES; i++)
+        fake_node_start(i);
+    for (unsigned i = 0; i < THREADS; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, sign_in_thread, (void *)(uintptr_t)i), 0);
+    for (unsigned i = 0; i < THREADS; i++)
+        ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
+
+    Problem problem = PROBLEM_INIT;
+
+    ck_assert_int_eq(fake_sign(1, &problem), QUORUM_E_PIN_INCORRECT);
+    for (unsigned i = 1; i <= FAKE_NODES; i++)
+        ck_assert_uint_le(fake_node(i)->failures_in_all, 1);
+    fake_stop();
+}
+END_TEST
+
+/* ---- Logging out -------------------------------------------------------------------------------------------------------- */
+
+/* The nodes with an exchange that outlived its call. */
+static NodeSet pending_nodes(void)
+{
+    NodeSet pending = 0;
+
+    (void)pthread_mutex_lock(&fake.quorum->lock);
+    for (unsigned i = 0; i < FAKE_NODES; i++)
+        pending |= fake.quorum->peers[i].pending ? NODE_SET_OF(i + 1) : 0;
+    (void)pthread_mutex_unlock(&fake.quorum->lock);
+    return pending;
+}
+
+static unsigned connections(bool logged_in)
+{
+    unsigned n = 0;
+
+    (void)pthread_mutex_lock(&fake.quorum->lock);
+    for (unsigned i = 0; i < FAKE_NODES; i++)
+        for (unsigned j = 0; j < PEER_CONNECTIONS_MAX; j++) {
+            const Connection *connection = fake.quorum->peers[i].pool.slots[j];
+
+            n += connection && (!logged_in || connection->epoch != 0);
+        }
+    (void)pthread_mutex_unlock(&fake.quorum->lock);
+    return n;
+}
+
+static bool is_asked(unsigned index)
+{
+    (void)pthread_mutex_lock(&fake.quorum->lock);
+
+    bool asked = fake.quorum->peers[index - 1].outstanding > 0;
+
+    (void)pthread_mutex_unlock(&fake.quorum->lock);
+    return asked;
+}
+
+/* What is left of an earlier signature knows the PIN: it goes with the login. */
+START_TEST(a_logout_leaves_nothing)
+{
+    NodeState *states;
+
+    start();
+    sign_many(10);
+    fake_node_freeze(1);
+    while (pending_nodes() != NODE_SET_OF(1))
+        sign_well(1);
+    quorum_logout(fake.quorum);
+    ck_assert_uint_eq(pending_nodes(), 0);
+    ck_assert_uint_eq(connections(true), 0);
+    ck_assert_int_eq(fake_login("1234", NULL), 0);
+    sign_many(10);
+    fake_node_thaw(1);
+    quorum_logout(fake.quorum);
+    ck_assert_int_eq(quorum_status(fake.quorum, &states, NULL), 0);
+    quorum_status_free(states, FAKE_NODES);
+    ck_assert_uint_gt(connections(false), 0); /* without a login */
+    quorum_disconnect(fake.quorum);
+    ck_assert_uint_eq(connections(false), 0);
+    ck_assert_int_eq(fake_login("1234", NULL), 0);
+    sign_many(10);
+    fake_stop();
+}
+END_TEST
+
+static void *sign_one(void *userdata)
+{
+    sign_well(1);
+    return NULL;
+}
+
+/* The same of a signature that is under way at the time, when it ends. */
+START_TEST(a_logout_leaves_nothing_of_calls_under_way)
+{
+    pthread_t thread;
+
+    start();
+    sign_many(10);
+    for (unsigned i = 1; i <= 3; i++)
+        fake_node_freeze(i);
+    ck_assert_int_eq(pthread_create(&thread, NULL, sign_one, NULL), 0);
+    while (!is_asked(1) || !is_asked(2))
+        (void)sched_yield();
+    quorum_logout(fake.quorum);
+    fake_node_thaw(2);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    ck_assert_uint_eq(pending_nodes(), 0);
+    ck_assert_uint_eq(connections(true), 0);
+    fake_node_thaw(1);
+    fake_node_thaw(3);
+    fake_stop();
+}
+END_TEST
+
+START_TEST(a_child_starts_anew)
+{
+    Problem problem = PROBLEM_INIT;
+    int status;
+
+    start();
+    sign_many(3);
+
+    pid_t child = fork();
+
+    if (child == 0) {
+        quorum_forked(fake.quorum);
+
+        bool good = !quorum_logged_in(fake.quorum) && fake_sign(1, &problem) == QUORUM_E_LOGIN_REQUIRED && fake_login("1234", NULL) == 0 &&
+                    fake_sign(2, &problem) == 0;
+
+        _exit(good ? 0 : 1);
+    }
+    sign_many(10);
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+
+    unsigned connections = 0, before = 0;
+
+    for (unsigned i = 1; i <= FAKE_NODES; i++)
+        before += fake_node(i)->connections;
+    sign_many(10); /* the child's end has not closed the parent's connections */
+    for (unsigned i = 1; i <= FAKE_NODES; i++)
+        connections += fake_node(i)->connections;
+    ck_assert_uint_eq(connections, before);
+    fake_stop();
+}
+END_TEST
+
+/* ---- Refusals ------------------------------------------------------------------------------------------------------------------ */
+
+START_TEST(a_node_without_the_key_is_not_asked_each_time)
+{
+    start();
+    fake_node(2)->sign_error = (NodeError)_i;
+    sign_many(40);
+    ck_assert_uint_le(fake_node(2)->signs, 2);
+    ck_assert_uint_eq(fake_log_lines(""), 0);
+    fake_stop();
+}
+END_TEST
+
+START_TEST(forgotten_logins_are_repeated)
+{
+    start();
+    sign_many(5);
+    for (unsigned i = 1; i <= FAKE_NODES; i++)
+        fake_node(i)->forget_logins = true;
+    for (unsigned i = 1; i <= FAKE_NODES; i++)
+        fake_node(i)->forget_logins = i % 2 == 0;
+    sign_many(20);
+    fake_stop();
+}
+END_TEST
+
+START_TEST(what_is_not_signed)
+{
+    const uint8_t bytes[20] = {1};
+    uint8_t signature[THRESHOLD_SIGNATURE_SIZE_MAX];
+    Problem problem = PROBLEM_INIT;
+    Digest digest;
+
+    fake_start(true, TIMEOUT);
+    ck_assert_int_eq(fake_sign(1, &problem), QUORUM_E_LOGIN_REQUIRED);
+    ck_assert_int_eq(fake_login("1234", NULL), 0);
+    ck_assert_int_eq(digest_set(HASH_SHA1, bytes, sizeof(bytes), &digest), 0);
+    ck_assert_int_eq(quorum_sign(fake.quorum, fake.key, &digest, signature, &problem), QUORUM_E_REFUSED);
+    ck_assert_ptr_nonnull(strstr(problem.text, "AllowSha1"));
+    sign_well(1);
+    quorum_logout(fake.quorum);
+    ck_assert_int_eq(fake_sign(1, &problem), QUORUM_E_LOGIN_REQUIRED);
+    fake_stop();
+}
+END_TEST
+
+START_TEST(a_node_of_another_token_is_named)
+{
+    Problem problem = PROBLEM_INIT;
+
+    fake_start(true, SHORT);
+    for (unsigned i = 3; i <= FAKE_NODES; i++)
+        fake_node(i)->wrong_token = true;
+    ck_assert_int_eq(fake_login("1234", NULL), 0);
+    ck_assert_int_eq(fake_sign(1, &problem), QUORUM_E_TOO_FEW_NODES);
+    ck_assert_ptr_nonnull(strstr(problem.text, "gamma (3): WrongToken"));
+    fake_stop();
+}
+END_TEST
+
+static void add_tests(TCase *cases)
+{
+    tcase_add_test(cases, every_quorum_signs);
+    tcase_add_test(cases, restarted_nodes_sign);
+    tcase_add_test(cases, a_node_that_hangs_up_is_left_out);
+    tcase_add_test(cases, a_late_node_is_not_waited_for);
+    tcase_add_test(cases, stopped_nodes_are_left_out);
+    tcase_add_test(cases, too_few_nodes_are_all_named);
+    tcase_add_test(cases, a_signature_waits_for_restarting_nodes);
+    tcase_add_loop_test(cases, every_liar_is_named, PARTIAL_RANDOM, PARTIAL_MAX);
+    tcase_add_loop_test(cases, every_pair_of_liars_is_named, PARTIAL_RANDOM, PARTIAL_OTHER_NODE + 1);
+    tcase_add_loop_test(cases, three_liars_get_no_signature, PARTIAL_RANDOM, PARTIAL_MAX);
+    tcase_add_test(cases, threads_sign_at_once);
+    tcase_add_test(cases, threads_sign_with_a_liar_and_a_dead_node);
+    tcase_add_test(cases, a_wrong_pin_costs_one_try_however_many_threads);
+    tcase_add_test(cases, a_logout_leaves_nothing);
+    tcase_add_test(cases, a_logout_leaves_nothing_of_calls_under_way);
+    tcase_add_test(cases, a_child_starts_anew);
+    tcase_add_loop_test(cases, a_node_without_the_key_is_not_asked_each_time, NODE_ERROR_UNKNOWN_KEY, NODE_ERROR_KEY_EXISTS);
+    tcase_add_test(cases, forgotten_logins_are_repeated);
+    tcase_add_test(cases, what_is_not_signed);
+    tcase_add_test(cases, a_node_of_another_token_is_named);
+}
+
+UNIT_MAIN("sign", add_tests)

@@ -1,0 +1,85 @@
+/* What tests of the PKCS#11 module write again and again. */
+#pragma once
+
+#include <string.h>
+
+#include "fake-quorum.h"
+#include "pkcs11/cryptoki.h"
+#include "unit.h"
+
+#define PIN                  ((CK_UTF8CHAR *)(uintptr_t) "1234")
+#define RSA_MECHANISM(type_) (&(CK_MECHANISM){.mechanism = (type_)})
+
+/* Entries of templates. */
+#define A_ULONG(type_, value_)                                                                                                             \
+    {                                                                                                                                      \
+        (type_), &(CK_ULONG){value_}, sizeof(CK_ULONG)                                                                                     \
+    }
+#define A_BOOL(type_, value_)                                                                                                              \
+    {                                                                                                                                      \
+        (type_), &(CK_BBOOL){value_}, sizeof(CK_BBOOL)                                                                                     \
+    }
+#define A_TEXT(type_, text_)                                                                                                               \
+    {                                                                                                                                      \
+        (type_), (void *)(uintptr_t)(text_), sizeof(text_) - 1                                                                             \
+    }
+
+#define ck_assert_rv(call, rv)                                                                                                             \
+    do {                                                                                                                                   \
+        CK_RV actual_rv = (call), expected_rv = (rv);                                                                                      \
+        ck_assert_msg(actual_rv == expected_rv, "%s: 0x%lx, not 0x%lx", #call, actual_rv, expected_rv);                                    \
+    } while (0)
+
+static inline CK_SESSION_HANDLE open_session(CK_FLAGS flags)
+{
+    CK_SESSION_HANDLE session = 0;
+
+    ck_assert_rv(C_OpenSession(0, CKF_SERIAL_SESSION | flags, NULL, NULL, &session), CKR_OK);
+    ck_assert_uint_ne(session, 0);
+    return session;
+}
+
+/* Initialized, with a session; `logged_in` too. */
+static inline CK_SESSION_HANDLE start(bool logged_in)
+{
+    CK_SESSION_HANDLE session;
+
+    ck_assert_rv(C_Initialize(NULL), CKR_OK);
+    session = open_session(CKF_RW_SESSION);
+    if (logged_in)
+        ck_assert_rv(C_Login(session, CKU_USER, PIN, 4), CKR_OK);
+    return session;
+}
+
+/* All that match; returns how many. */
+static inline CK_ULONG find(CK_SESSION_HANDLE session, CK_ATTRIBUTE *attributes, CK_ULONG count, CK_OBJECT_HANDLE found[16])
+{
+    CK_ULONG n = 0;
+
+    ck_assert_rv(C_FindObjectsInit(session, attributes, count), CKR_OK);
+    ck_assert_rv(C_FindObjects(session, found, 16, &n), CKR_OK);
+    ck_assert_rv(C_FindObjectsFinal(session), CKR_OK);
+    return n;
+}
+
+/* The only object of a class. */
+static inline CK_OBJECT_HANDLE find_one(CK_SESSION_HANDLE session, CK_OBJECT_CLASS class)
+{
+    CK_ATTRIBUTE attributes[] = {A_ULONG(CKA_CLASS, class)};
+    CK_OBJECT_HANDLE found[16];
+
+    ck_assert_uint_eq(find(session, attributes, 1, found), 1);
+    ck_assert_uint_ne(found[0], 0);
+    return found[0];
+}
+
+static inline void reset(void)
+{
+    fake_reset();
+}
+
+/* Once for all tests of a process. */
+static inline void make_key(void)
+{
+    (void)fake_key();
+}
