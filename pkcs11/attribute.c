@@ -1,0 +1,243 @@
+#include "pkcs11/attribute.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "pkcs11/mechanism.h"
+
+typedef struct AttributeRow AttributeRow;
+
+struct AttributeRow {
+    CK_ATTRIBUTE_TYPE type;
+    unsigned roles;                                                                    /* bit 1 << role: objects that have it */
+    void (*get)(const Object *object, const AttributeRow *row, AttributeValue *value); /* NULL: sensitive */
+    CK_ULONG constant;
+    bool writable;
+};
+
+#define PUBLIC  (1U << ROLE_PUBLIC)
+#define PRIVATE (1U << ROLE_PRIVATE)
+#define BOTH    (PUBLIC | PRIVATE)
+
+static_assert(MECHANISMS_MAX * sizeof(CK_MECHANISM_TYPE) <= ATTRIBUTE_SCRATCH_SIZE, "ATTRIBUTE_SCRATCH_SIZE is too small");
+
+static void set_bool(AttributeValue *value, bool yes)
+{
+    value->scratch[0] = yes ? CK_TRUE : CK_FALSE;
+    value->data = value->scratch;
+    value->size = sizeof(CK_BBOOL);
+}
+
+static void set_ulong(AttributeValue *value, CK_ULONG number)
+{
+    memcpy(value->scratch, &number, sizeof(number));
+    value->data = value->scratch;
+    value->size = sizeof(number);
+}
+
+static void set_bytes(AttributeValue *value, const Bytes *bytes)
+{
+    value->data = bytes->data;
+    value->size = bytes->size;
+}
+
+static void get_constant_bool(const Object *object, const AttributeRow *row, AttributeValue *value)
+{
+    set_bool(value, row->constant);
+}
+
+static void get_empty(const Object *object, const AttributeRow *row, AttributeValue *value)
+{
+    set_bytes(value, &(Bytes){0});
+}
+
+static void get_class(const Object *object, const AttributeRow *row, AttributeValue *value)
+{
+    set_ulong(value, object->role == ROLE_PRIVATE ? CKO_PRIVATE_KEY : CKO_PUBLIC_KEY);
+}
+
+static void get_token(const Object *object, const AttributeRow *row, AttributeValue *value)
+{
+    set_bool(value, object->session == 0);
+}
+
+static void get_private(const Object *object, const AttributeRow *row, AttributeValue *value)
+{
+    set_bool(value, object_is_private(object));
+}
+
+static void get_label(const Object *object, const AttributeRow *row, AttributeValue *value)
+{
+    set_bytes(value, &object->label);
+}
+
+static void get_id(const Object *object, const AttributeRow *row, AttributeValue *value)
+{
+    set_bytes(value, &object->id);
+}
+
+static void get_unique_id(const Object *object, const AttributeRow *row, AttributeValue *value)
+{
+    value->data = object->unique_id;
+    value->size = strlen(object->unique_id);
+}
+
+static void get_key_type(const Object *object, const AttributeRow *row, AttributeValue *value)
+{
+    set_ulong(value, object->key_type);
+}
+
+/* Made by this token, or a copy of such a key? */
+static void get_local(const Object *object, const AttributeRow *row, AttributeValue *value)
+{
+    set_bool(value, object->key != NULL);
+}
+
+static void get_key_gen_mechanism(const Object *object, const AttributeRow *row, AttributeValue *value)
+{
+    set_ulong(value, object->key ? CKM_RSA_PKCS_KEY_PAIR_GEN : CK_UNAVAILABLE_INFORMATION);
+}
+
+static void get_allowed_mechanisms(const Object *object, const AttributeRow *row, AttributeValue *value)
+{
+    CK_MECHANISM_TYPE types[MECHANISMS_MAX];
+    CK_ULONG count = mechanism_list(object->roster, object->key_type, CKF_SIGN | CKF_VERIFY, types);
+
+    memcpy(value->scratch, types, count * sizeof(types[0]));
+    value->data = value->scratch;
+    value->size = count * sizeof(types[0]);
+}
+
+static void get_modulus(const Object *object, const AttributeRow *row, AttributeValue *value)
+{
+    set_bytes(value, &object->modulus);
+}
+
+static void get_modulus_bits(const Object *object, const AttributeRow *row, AttributeValue *value)
+{
+    set_ulong(value, object->bits);
+}
+
+static void get_public_exponent(const Object *object, const AttributeRow *row, AttributeValue *value)
+{
+    set_bytes(value, &object->exponent);
+}
+
+static void get_public_key_info(const Object *object, const AttributeRow *row, AttributeValue *value)
+{
+    set_bytes(value, &object->info);
+}
+
+#define YES .get = get_constant_bool, .constant = true
+#define NO  .get = get_constant_bool, .constant = false
+
+static const AttributeRow rows[] = {
+    {CKA_CLASS, BOTH, get_class},
+    {CKA_TOKEN, BOTH, get_token},
+    {CKA_PRIVATE, BOTH, get_private},
+    {CKA_LABEL, BOTH, get_label, .writable = true},
+    {CKA_UNIQUE_ID, BOTH, get_unique_id},
+    {CKA_MODIFIABLE, BOTH, YES},
+    {CKA_COPYABLE, BOTH, YES},
+    {CKA_DESTROYABLE, BOTH, YES},
+    {CKA_KEY_TYPE, BOTH, get_key_type},
+    {CKA_ID, BOTH, get_id, .writable = true},
+    {CKA_SUBJECT, BOTH, get_empty},
+    {CKA_START_DATE, BOTH, get_empty},
+    {CKA_END_DATE, BOTH, get_empty},
+    {CKA_DERIVE, BOTH, NO},
+    {CKA_LOCAL, BOTH, get_local},
+    {CKA_KEY_GEN_MECHANISM, BOTH, get_key_gen_mechanism},
+    {CKA_ALLOWED_MECHANISMS, BOTH, get_allowed_mechanisms},
+    {CKA_PUBLIC_KEY_INFO, BOTH, get_public_key_info},
+    {CKA_MODULUS, BOTH, get_modulus},
+    {CKA_MODULUS_BITS, PUBLIC, get_modulus_bits},
+    {CKA_PUBLIC_EXPONENT, BOTH, get_public_exponent},
+    {CKA_ENCRYPT, PUBLIC, NO},
+    {CKA_VERIFY, PUBLIC, YES},
+    {CKA_VERIFY_RECOVER, PUBLIC, NO},
+    {CKA_WRAP, PUBLIC, NO},
+    {CKA_TRUSTED, PUBLIC, NO},
+    {CKA_SENSITIVE, PRIVATE, YES},
+    {CKA_ALWAYS_SENSITIVE, PRIVATE, YES},
+    {CKA_EXTRACTABLE, PRIVATE, NO},
+    {CKA_NEVER_EXTRACTABLE, PRIVATE, YES},
+    {CKA_DECRYPT, PRIVATE, NO},
+    {CKA_SIGN, PRIVATE, YES},
+    {CKA_SIGN_RECOVER, PRIVATE, NO},
+    {CKA_UNWRAP, PRIVATE, NO},
+    {CKA_WRAP_WITH_TRUSTED, PRIVATE, NO},
+    {CKA_ALWAYS_AUTHENTICATE, PRIVATE, NO},
+    {CKA_PRIVATE_EXPONENT, PRIVATE},
+    {CKA_PRIME_1, PRIVATE},
+    {CKA_PRIME_2, PRIVATE},
+    {CKA_EXPONENT_1, PRIVATE},
+    {CKA_EXPONENT_2, PRIVATE},
+    {CKA_COEFFICIENT, PRIVATE},
+};
+
+static const AttributeRow *find_row(const Object *object, CK_ATTRIBUTE_TYPE type)
+{
+    for (size_t i = 0; i < ELEMENTS(rows); i++)
+        if (rows[i].type == type && (rows[i].roles & (1U << object->role)))
+            return &rows[i];
+    return NULL;
+}
+
+CK_RV attribute_get(const Object *object, CK_ATTRIBUTE_TYPE type, AttributeValue *ret_value)
+{
+    const AttributeRow *row = find_row(object, type);
+
+    if (!row)
+        return CKR_ATTRIBUTE_TYPE_INVALID;
+    if (!row->get)
+        return CKR_ATTRIBUTE_SENSITIVE;
+    row->get(object, row, ret_value);
+    return CKR_OK;
+}
+
+CK_RV attribute_read(const Object *object, CK_ATTRIBUTE *entry)
+{
+    AttributeValue value;
+    CK_ULONG room = entry->ulValueLen;
+    CK_RV rv = attribute_get(object, entry->type, &value);
+
+    entry->ulValueLen = CK_UNAVAILABLE_INFORMATION;
+    if (rv != CKR_OK)
+        return rv;
+    if (entry->pValue && room < value.size)
+        return CKR_BUFFER_TOO_SMALL;
+    entry->ulValueLen = value.size;
+    if (entry->pValue && value.size > 0)
+        memcpy(entry->pValue, value.data, value.size);
+    return CKR_OK;
+}
+
+bool attribute_equals(const Object *object, const CK_ATTRIBUTE *attribute)
+{
+    AttributeValue value;
+
+    if (attribute_get(object, attribute->type, &value) != CKR_OK || value.size != attribute->ulValueLen)
+        return false;
+    return value.size == 0 || memcmp(value.data, attribute->pValue, value.size) == 0;
+}
+
+CK_ULONG attribute_total_size(const Object *object)
+{
+    AttributeValue value;
+    CK_ULONG total = 0;
+
+    for (size_t i = 0; i < ELEMENTS(rows); i++)
+        if (attribute_get(object, rows[i].type, &value) == CKR_OK)
+            total += value.size;
+    return total;
+}
+
+CK_RV attribute_check_writable(const Object *object, CK_ATTRIBUTE_TYPE type)
+{
+    const AttributeRow *row = find_row(object, type);
+
+    if (!row)
+        return CKR_ATTRIBUTE_TYPE_INVALID;
+    return row->writable ? CKR_OK : CKR_ATTRIBUTE_READ_ONLY;
+}

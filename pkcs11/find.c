@@ -1,0 +1,157 @@
+/* Searching, and reading what was found. */
+#include <errno.h>
+
+#include "pkcs11/attribute.h"
+#include "pkcs11/rv.h"
+#include "pkcs11/session.h"
+#include "pkcs11/template.h"
+
+static bool matches(const Object *object, const CK_ATTRIBUTE *attributes, CK_ULONG count)
+{
+    for (CK_ULONG i = 0; i < count; i++)
+        if (!attribute_equals(object, &attributes[i]))
+            return false;
+    return true;
+}
+
+DEFINE_CLEANUP(Finding, finding_free)
+
+/* The caller holds the lock. */
+static int search(const Store *store, bool private_too, const CK_ATTRIBUTE *attributes, CK_ULONG count, Finding **ret_finding)
+{
+    _cleanup_(finding_freep) Finding *finding = calloc(1, sizeof(*finding));
+    const Object *object;
+    size_t cursor = 0;
+
+    if (!finding)
+        return -ENOMEM;
+    finding->handles = calloc(store->objects.count + 1, sizeof(*finding->handles));
+    if (!finding->handles)
+        return -ENOMEM;
+    while ((object = store_next(store, &cursor)))
+        if ((private_too || !object_is_private(object)) && matches(object, attributes, count))
+            finding->handles[finding->count++] = object->handle;
+    *ret_finding = TAKE_PTR(finding);
+    return 0;
+}
+
+static bool is_searching(const Call *call)
+{
+    _cleanup_token_lock_ Token *locked = token_lock(call->token);
+
+    return call->session->finding;
+}
+
+static CK_RV start_search(const Call *call, const CK_ATTRIBUTE *attributes, CK_ULONG count)
+{
+    bool logged_in = quorum_logged_in(call->token->quorum);
+    _cleanup_token_lock_ Token *locked = token_lock(call->token);
+
+    if (call->session->finding)
+        return CKR_OPERATION_ACTIVE;
+    return rv_of(search(&call->token->store, logged_in, attributes, count, &call->session->finding));
+}
+
+CK_RV C_FindObjectsInit(CK_SESSION_HANDLE session, CK_ATTRIBUTE *attributes, CK_ULONG count)
+{
+    _cleanup_call_ Call call = {0};
+    CK_RV rv = call_begin_session(session, &call);
+
+    if (rv != CKR_OK)
+        return rv;
+    rv = template_check(attributes, count);
+    if (rv != CKR_OK)
+        return rv;
+    if (is_searching(&call))
+        return CKR_OPERATION_ACTIVE;
+    rv = token_refresh(call.token);
+    return rv == CKR_OK ? start_search(&call, attributes, count) : rv;
+}
+
+static CK_RV take_found(const Call *call, CK_OBJECT_HANDLE *objects, CK_ULONG room, CK_ULONG *ret_count)
+{
+    _cleanup_token_lock_ Token *locked = token_lock(call->token);
+    Finding *finding = call->session->finding;
+    CK_ULONG count = 0;
+
+    if (!finding)
+        return CKR_OPERATION_NOT_INITIALIZED;
+    while (count < room && finding->at < finding->count)
+        objects[count++] = finding->handles[finding->at++];
+    *ret_count = count;
+    return CKR_OK;
+}
+
+CK_RV C_FindObjects(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE *objects, CK_ULONG room, CK_ULONG *count)
+{
+    _cleanup_call_ Call call = {0};
+    CK_RV rv = call_begin_session(session, &call);
+
+    if (rv != CKR_OK)
+        return rv;
+    if ((!objects && room > 0) || !count)
+        return CKR_ARGUMENTS_BAD;
+    return take_found(&call, objects, room, count);
+}
+
+CK_RV C_FindObjectsFinal(CK_SESSION_HANDLE session)
+{
+    _cleanup_call_ Call call = {0};
+    CK_RV rv = call_begin_session(session, &call);
+
+    if (rv != CKR_OK)
+        return rv;
+
+    _cleanup_token_lock_ Token *locked = token_lock(call.token);
+
+    if (!call.session->finding)
+        return CKR_OPERATION_NOT_INITIALIZED;
+    finding_free(TAKE_PTR(call.session->finding));
+    return CKR_OK;
+}
+
+/* Objects that are hidden do not exist: asking about them is no different from asking about nothing. */
+static CK_RV find_object(const Call *call, CK_OBJECT_HANDLE handle, Object **ret_object)
+{
+    CK_RV rv = call_object(call, handle, ret_object);
+
+    return rv == CKR_USER_NOT_LOGGED_IN ? CKR_OBJECT_HANDLE_INVALID : rv;
+}
+
+CK_RV C_GetAttributeValue(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE handle, CK_ATTRIBUTE *attributes, CK_ULONG count)
+{
+    _cleanup_call_ Call call = {0};
+    _cleanup_object_ Object *object = NULL;
+    CK_RV rv = call_begin_session(session, &call);
+
+    if (rv != CKR_OK)
+        return rv;
+    if (!attributes && count > 0)
+        return CKR_ARGUMENTS_BAD;
+    rv = find_object(&call, handle, &object);
+    if (rv != CKR_OK)
+        return rv;
+    for (CK_ULONG i = 0; i < count; i++) {
+        CK_RV one = attribute_read(object, &attributes[i]);
+
+        if (rv == CKR_OK)
+            rv = one;
+    }
+    return rv;
+}
+
+CK_RV C_GetObjectSize(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE handle, CK_ULONG *size)
+{
+    _cleanup_call_ Call call = {0};
+    _cleanup_object_ Object *object = NULL;
+    CK_RV rv = call_begin_session(session, &call);
+
+    if (rv != CKR_OK)
+        return rv;
+    if (!size)
+        return CKR_ARGUMENTS_BAD;
+    rv = find_object(&call, handle, &object);
+    if (rv == CKR_OK)
+        *size = attribute_total_size(object);
+    return rv;
+}

@@ -1,0 +1,114 @@
+#include "pkcs11/mechanism.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "pkcs11/call.h"
+
+#define RSA_BITS_MIN 2048
+#define RSA_BITS_MAX 4096
+
+static bool deals(const Roster *roster)
+{
+    return roster->deal;
+}
+
+static bool signs_sha1(const Roster *roster)
+{
+    return roster->allow_sha1;
+}
+
+#define RSA(mechanism, flags, hash_, offered_)                                                                                             \
+    {                                                                                                                                      \
+        .type = mechanism, .info = {RSA_BITS_MIN, RSA_BITS_MAX, CKF_HW | (flags)}, .hash = hash_, .key_type = CKK_RSA, .offered = offered_ \
+    }
+#define DIGEST(mechanism, hash_)                                                                                                           \
+    {                                                                                                                                      \
+        .type = mechanism, .info = {.flags = CKF_HW | CKF_DIGEST}, .hash = hash_, .key_type = CK_UNAVAILABLE_INFORMATION                   \
+    }
+
+static const Mechanism mechanisms[] = {
+    RSA(CKM_RSA_PKCS_KEY_PAIR_GEN, CKF_GENERATE_KEY_PAIR, HASH_INVALID, deals),
+    RSA(CKM_RSA_PKCS, CKF_SIGN | CKF_VERIFY, HASH_INVALID, NULL),
+    RSA(CKM_SHA1_RSA_PKCS, CKF_SIGN | CKF_VERIFY, HASH_SHA1, signs_sha1),
+    RSA(CKM_SHA256_RSA_PKCS, CKF_SIGN | CKF_VERIFY, HASH_SHA256, NULL),
+    RSA(CKM_SHA384_RSA_PKCS, CKF_SIGN | CKF_VERIFY, HASH_SHA384, NULL),
+    RSA(CKM_SHA512_RSA_PKCS, CKF_SIGN | CKF_VERIFY, HASH_SHA512, NULL),
+    DIGEST(CKM_SHA_1, HASH_SHA1),
+    DIGEST(CKM_SHA256, HASH_SHA256),
+    DIGEST(CKM_SHA384, HASH_SHA384),
+    DIGEST(CKM_SHA512, HASH_SHA512),
+};
+
+static_assert(ELEMENTS(mechanisms) <= MECHANISMS_MAX, "MECHANISMS_MAX is too small");
+
+static bool is_offered(const Mechanism *mechanism, const Roster *roster)
+{
+    return !mechanism->offered || mechanism->offered(roster);
+}
+
+const Mechanism *mechanism_find(const Roster *roster, CK_MECHANISM_TYPE type, CK_FLAGS use)
+{
+    for (size_t i = 0; i < ELEMENTS(mechanisms); i++)
+        if (mechanisms[i].type == type && (mechanisms[i].info.flags & use) == use && is_offered(&mechanisms[i], roster))
+            return &mechanisms[i];
+    return NULL;
+}
+
+CK_ULONG mechanism_list(const Roster *roster, CK_KEY_TYPE key_type, CK_FLAGS uses, CK_MECHANISM_TYPE *ret_types)
+{
+    CK_ULONG count = 0;
+
+    for (size_t i = 0; i < ELEMENTS(mechanisms); i++) {
+        bool wanted = key_type == CK_UNAVAILABLE_INFORMATION || mechanisms[i].key_type == key_type;
+
+        if (!wanted || !(mechanisms[i].info.flags & uses) || !is_offered(&mechanisms[i], roster))
+            continue;
+        if (ret_types)
+            ret_types[count] = mechanisms[i].type;
+        count++;
+    }
+    return count;
+}
+
+CK_RV C_GetMechanismList(CK_SLOT_ID slot, CK_MECHANISM_TYPE *list, CK_ULONG *count)
+{
+    _cleanup_call_ Call call = {0};
+    CK_MECHANISM_TYPE types[MECHANISMS_MAX];
+    CK_RV rv = call_begin(&call);
+    CK_ULONG room;
+
+    if (rv != CKR_OK)
+        return rv;
+    if (slot != TOKEN_SLOT)
+        return CKR_SLOT_ID_INVALID;
+    if (!count)
+        return CKR_ARGUMENTS_BAD;
+    room = list ? *count : 0;
+    *count = mechanism_list(call.token->roster, CK_UNAVAILABLE_INFORMATION, ~0UL, types);
+    if (!list)
+        return CKR_OK;
+    if (room < *count)
+        return CKR_BUFFER_TOO_SMALL;
+    memcpy(list, types, *count * sizeof(*list));
+    return CKR_OK;
+}
+
+CK_RV C_GetMechanismInfo(CK_SLOT_ID slot, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO *info)
+{
+    _cleanup_call_ Call call = {0};
+    CK_RV rv = call_begin(&call);
+    const Mechanism *mechanism;
+
+    if (rv != CKR_OK)
+        return rv;
+    if (slot != TOKEN_SLOT)
+        return CKR_SLOT_ID_INVALID;
+    if (!info)
+        return CKR_ARGUMENTS_BAD;
+    mechanism = mechanism_find(call.token->roster, type, 0);
+    if (!mechanism)
+        return CKR_MECHANISM_INVALID;
+    *info = mechanism->info;
+    return CKR_OK;
+}

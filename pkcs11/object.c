@@ -1,0 +1,165 @@
+#include "pkcs11/object.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "threshold/rsa-public.h"
+
+Object *object_ref(Object *object)
+{
+    atomic_fetch_add(&object->references, 1);
+    return object;
+}
+
+Object *object_unref(Object *object)
+{
+    if (!object || atomic_fetch_sub(&object->references, 1) > 1)
+        return NULL;
+    quorum_key_unref(object->key);
+    bytes_clear(&object->label);
+    bytes_clear(&object->id);
+    bytes_clear(&object->modulus);
+    bytes_clear(&object->exponent);
+    bytes_clear(&object->info);
+    free(object);
+    return NULL;
+}
+
+static Object *new_object(const Roster *roster, KeyRole role)
+{
+    Object *object = calloc(1, sizeof(*object));
+
+    if (!object)
+        return NULL;
+    atomic_init(&object->references, 1);
+    object->roster = roster;
+    object->role = role;
+    object->key_type = CKK_RSA;
+    return object;
+}
+
+static unsigned bit_length(const Bytes *number)
+{
+    unsigned bits = (unsigned)number->size * 8;
+
+    for (uint8_t first = number->data[0]; !(first & 0x80); first = (uint8_t)(first << 1))
+        bits--;
+    return bits;
+}
+
+/* The numbers of an RSA public key, and what follows from them. */
+static int set_rsa(Object *object, const void *modulus, size_t modulus_size, const void *exponent, size_t exponent_size)
+{
+    int r = bytes_copy(modulus, modulus_size, &object->modulus);
+
+    if (r < 0)
+        return r;
+    r = bytes_copy(exponent, exponent_size, &object->exponent);
+    if (r < 0)
+        return r;
+    object->bits = bit_length(&object->modulus);
+    return rsa_public_info(&object->modulus, &object->exponent, &object->info);
+}
+
+static int set_names(Object *object, const char *label, const Bytes *id)
+{
+    int r = bytes_copy(label, strlen(label), &object->label);
+
+    return r < 0 ? r : bytes_copy(id->data, id->size, &object->id);
+}
+
+static void set_unique_id(Object *object, const KeyId *id)
+{
+    char text[2 * KEY_ID_SIZE + 1];
+
+    key_id_format(id, text);
+    (void)snprintf(object->unique_id, sizeof(object->unique_id), "%s-%s", text, object->role == ROLE_PRIVATE ? "private" : "public");
+}
+
+int object_of_key(const Roster *roster, QuorumKey *key, KeyRole role, Object **ret_object)
+{
+    static const uint8_t exponent[] = {1, 0, 1};
+    _cleanup_object_ Object *object = new_object(roster, role);
+    const KeyRecord *record = quorum_key_record(key);
+    const Bytes *modulus = &quorum_key_header(key)->public_key;
+
+    if (!object)
+        return -ENOMEM;
+    object->key = quorum_key_ref(key);
+    set_unique_id(object, quorum_key_id(key));
+
+    int r = set_rsa(object, modulus->data, modulus->size, exponent, sizeof(exponent));
+
+    if (r < 0)
+        return r;
+    if (role == ROLE_PRIVATE)
+        r = set_names(object, record->private_label, &record->private_id);
+    else
+        r = set_names(object, record->public_label, &record->public_id);
+    if (r < 0)
+        return r;
+    *ret_object = TAKE_PTR(object);
+    return 0;
+}
+
+static Bytes without_zeros(const void *data, size_t size)
+{
+    Bytes number = {(uint8_t *)(uintptr_t)data, size};
+
+    while (number.size > 0 && *number.data == 0) {
+        number.data++;
+        number.size--;
+    }
+    return number;
+}
+
+int object_of_rsa_public(const Roster *roster, const void *modulus, size_t modulus_size, const void *exponent, size_t exponent_size,
+                         Object **ret_object)
+{
+    Bytes n = without_zeros(modulus, modulus_size), e = without_zeros(exponent, exponent_size);
+
+    if (n.size < RSA_PUBLIC_SIZE_MIN || n.size > RSA_PUBLIC_SIZE_MAX || e.size == 0 || e.size > n.size)
+        return -EINVAL;
+    if (!(n.data[n.size - 1] & 1) || !(e.data[e.size - 1] & 1))
+        return -EINVAL;
+
+    _cleanup_object_ Object *object = new_object(roster, ROLE_PUBLIC);
+
+    if (!object)
+        return -ENOMEM;
+
+    int r = set_rsa(object, n.data, n.size, e.data, e.size);
+
+    if (r < 0)
+        return r;
+    *ret_object = TAKE_PTR(object);
+    return 0;
+}
+
+int object_copy(const Object *object, Object **ret_object)
+{
+    _cleanup_object_ Object *copy = new_object(object->roster, object->role);
+
+    if (!copy)
+        return -ENOMEM;
+    copy->key_type = object->key_type;
+    copy->key = object->key ? quorum_key_ref(object->key) : NULL;
+
+    int r = set_rsa(copy, object->modulus.data, object->modulus.size, object->exponent.data, object->exponent.size);
+
+    if (r < 0)
+        return r;
+    r = bytes_copy(object->label.data, object->label.size, &copy->label);
+    if (r < 0)
+        return r;
+    r = bytes_copy(object->id.data, object->id.size, &copy->id);
+    if (r < 0)
+        return r;
+    *ret_object = TAKE_PTR(copy);
+    return 0;
+}
+
+bool object_is_private(const Object *object)
+{
+    return object->role == ROLE_PRIVATE;
+}

@@ -1,0 +1,18 @@
+/* Templates: the lists of attributes that an application hands in. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "pkcs11/cryptoki.h"
+
+/* Is it a list that can be read at all, with every attribute at most once? CKR_ARGUMENTS_BAD, CKR_ATTRIBUTE_VALUE_INVALID,
+ * CKR_TEMPLATE_INCONSISTENT. */
+CK_RV template_check(const CK_ATTRIBUTE *attributes, CK_ULONG count);
+/* The attribute, or NULL. */
+const CK_ATTRIBUTE *template_find(const CK_ATTRIBUTE *attributes, CK_ULONG count, CK_ATTRIBUTE_TYPE type);
+
+/* Values. CKR_ATTRIBUTE_VALUE_INVALID if it is not one. */
+CK_RV template_bool(const CK_ATTRIBUTE *attribute, bool *ret_value);
+CK_RV template_ulong(const CK_ATTRIBUTE *attribute, CK_ULONG *ret_value);
+/* A CKA_LABEL or CKA_ID that a record can hold: at most 255 bytes; a label is UTF-8 without NUL. */
+CK_RV template_check_name(const CK_ATTRIBUTE *attribute);
