@@ -1,0 +1,30 @@
+/* The three keys of a node, as files in one directory, and the card that shows their public halves. */
+#pragma once
+
+#include "base/node-config.h"
+#include "base/secret.h"
+#include "quorum/roster.h"
+
+#define NODE_KEYS_SEALING  "sealing.key"  /* X25519, 32 bytes */
+#define NODE_KEYS_IDENTITY "identity.key" /* Ed25519 seed (RFC 8032 §5.1.5), 32 bytes */
+#define NODE_KEYS_TLS      "tls.key"      /* P-256, PKCS#8 in PEM */
+
+typedef struct NodeKeys {
+    Secret *sealing, *identity, *tls; /* the files' contents */
+} NodeKeys;
+
+void node_keys_clear(NodeKeys *keys);
+#define _cleanup_node_keys_ _cleanup_(node_keys_clear)
+
+/* Fresh ones. Errors: -EPERM, -ENOMEM memory cannot be locked; -EIO. */
+int node_keys_new(NodeKeys *ret_keys, Problem *problem) _must_check_;
+/* Write the three files, mode 0600. Errors: file_create()'s. */
+int node_keys_write(const NodeKeys *keys, int directory, Problem *problem) _must_check_;
+/* Read them: two from where the configuration says, the TLS key from beside the sealing key. Errors: -EINVAL a file of the wrong size or
+ * none named; file_read_secret()'s. */
+int node_keys_read(const NodeConfig *config, NodeKeys *ret_keys, Problem *problem) _must_check_;
+/* The card of the node that has these keys, to be released with card_clear(). Errors: -EINVAL the TLS key cannot be parsed; -EIO; -ENOMEM.
+ */
+int node_keys_card(const NodeKeys *keys, const char *name, const char *address, NodeCard *ret_card, Problem *problem) _must_check_;
+/* Print the card on standard output and what to compare on standard error. */
+int node_keys_print_card(const NodeCard *card, Problem *problem) _must_check_;
