@@ -20,8 +20,9 @@ typedef struct Pause {
 } Pause;
 
 struct Catalog {
-    pthread_mutex_t asking; /* held by the one thread that asks or changes; guards everything down to `lock` */
-    bool busy;
+    pthread_mutex_t turn; /* guards `busy`, and the wait for it; held for moments */
+    pthread_cond_t free;  /* nobody is busy any more; its waits go by the monotonic clock */
+    bool busy;            /* one thread asks or changes: everything down to `lock` is its own */
     Listing listings[THRESHOLD_NODES_MAX];
     bool dirty;       /* a listing has changed since the snapshot was made, or it could not be made whole */
     NodeSet answered; /* whose listings the snapshot was made of */
@@ -37,7 +38,7 @@ struct Catalog {
 
 /* ---- Snapshots -------------------------------------------------------------------------------------------------------- */
 
-/* Only the thread that holds `asking` publishes, so it may read `current` without the lock. */
+/* Only the thread that is busy publishes, so it may read `current` without the lock. */
 static void publish(Catalog *catalog, Snapshot *snapshot)
 {
     Snapshot *old = catalog->current;
@@ -61,14 +62,25 @@ static int replace_key(Catalog *catalog, const KeyId *id, QuorumKey *add)
 
 /* ---- The catalog ------------------------------------------------------------------------------------------------------- */
 
+static void make_locks(Catalog *catalog)
+{
+    pthread_condattr_t monotonic;
+
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&catalog->free, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    pthread_mutex_init(&catalog->turn, NULL);
+    pthread_mutex_init(&catalog->lock, NULL);
+}
+
 int catalog_new(Catalog **ret_catalog)
 {
     Catalog *catalog = calloc(1, sizeof(*catalog));
 
     if (!catalog)
         return -ENOMEM;
-    pthread_mutex_init(&catalog->asking, NULL);
-    pthread_mutex_init(&catalog->lock, NULL);
+    make_locks(catalog);
     *ret_catalog = catalog;
     return 0;
 }
@@ -80,7 +92,8 @@ Catalog *catalog_free(Catalog *catalog)
     for (unsigned i = 0; i < THRESHOLD_NODES_MAX; i++)
         listing_clear(&catalog->listings[i]);
     snapshot_free(catalog->current);
-    pthread_mutex_destroy(&catalog->asking);
+    pthread_cond_destroy(&catalog->free);
+    pthread_mutex_destroy(&catalog->turn);
     pthread_mutex_destroy(&catalog->lock);
     free(catalog);
     return NULL;
@@ -88,8 +101,7 @@ Catalog *catalog_free(Catalog *catalog)
 
 void catalog_forked(Catalog *catalog)
 {
-    pthread_mutex_init(&catalog->asking, NULL);
-    pthread_mutex_init(&catalog->lock, NULL);
+    make_locks(catalog);
     if (!catalog->busy)
         return;
     /* Another thread of the parent was changing these: they cannot even be released. The snapshot is whole. */
@@ -99,16 +111,33 @@ void catalog_forked(Catalog *catalog)
     catalog->busy = false;
 }
 
+/* Become the busy one, waiting until `at` at the most (NULL: as long as it takes). */
+static bool asking_try(Catalog *catalog, const struct timespec *at)
+{
+    int r = 0;
+
+    pthread_mutex_lock(&catalog->turn);
+    while (catalog->busy && r == 0)
+        r = at ? pthread_cond_timedwait(&catalog->free, &catalog->turn, at) : pthread_cond_wait(&catalog->free, &catalog->turn);
+
+    bool mine = !catalog->busy;
+
+    catalog->busy = true;
+    pthread_mutex_unlock(&catalog->turn);
+    return mine;
+}
+
 static void asking_begin(Catalog *catalog)
 {
-    pthread_mutex_lock(&catalog->asking);
-    catalog->busy = true;
+    (void)asking_try(catalog, NULL);
 }
 
 static void asking_end(Catalog *catalog)
 {
+    pthread_mutex_lock(&catalog->turn);
     catalog->busy = false;
-    pthread_mutex_unlock(&catalog->asking);
+    pthread_cond_signal(&catalog->free);
+    pthread_mutex_unlock(&catalog->turn);
 }
 
 static void asking_endp(Catalog **catalog)
@@ -345,12 +374,7 @@ static bool asking_wait(Catalog *catalog, Microseconds time)
     pthread_mutex_lock(&catalog->lock);
     known = catalog->current;
     pthread_mutex_unlock(&catalog->lock);
-    if (!known)
-        pthread_mutex_lock(&catalog->asking);
-    else if (pthread_mutex_clocklock(&catalog->asking, CLOCK_MONOTONIC, &at) != 0)
-        return false;
-    catalog->busy = true;
-    return true;
+    return asking_try(catalog, known ? &at : NULL);
 }
 
 /* Ask the nodes, unless another thread does or did after `since`. Too few nodes are no error here: what was known stays. */

@@ -314,7 +314,7 @@ static int list_keys(QuorumKey ***ret_keys, size_t *ret_n_keys, Problem *problem
 {
     _cleanup_lock_ pthread_mutex_t *locked = lock_keys();
 
-    fake.lists++;
+    __atomic_fetch_add(&fake.lists, 1, __ATOMIC_RELAXED);
     if (fake.keys_result)
         return problem_set(problem, fake.keys_result, "alpha (1): connection refused");
     *ret_keys = calloc(n_keys + 1, sizeof(**ret_keys));
@@ -326,7 +326,7 @@ static int list_keys(QuorumKey ***ret_keys, size_t *ret_n_keys, Problem *problem
 
 int quorum_keys(Quorum *quorum, Microseconds max_age, QuorumKey ***ret_keys, size_t *ret_n_keys, Problem *problem)
 {
-    fake.last_max_age = max_age;
+    __atomic_store_n(&fake.last_max_age, max_age, __ATOMIC_RELAXED);
 
     int r = list_keys(ret_keys, ret_n_keys, problem);
 

@@ -376,7 +376,7 @@ Microseconds __wrap_clock_now(void);
 
 Microseconds __wrap_clock_now(void)
 {
-    return __real_clock_now() + model.waited;
+    return __real_clock_now() + __atomic_load_n(&model.waited, __ATOMIC_RELAXED);
 }
 
 /* False: the client gave up before the node answered. */
@@ -438,7 +438,7 @@ int quorum_ask(Quorum *quorum, NodeSet nodes, AskConnection connection, const ch
         if (answer->took > longest)
             longest = answer->took;
     }
-    model.waited += longest;
+    __atomic_fetch_add(&model.waited, longest, __ATOMIC_RELAXED);
     *ret_answers = answers;
     return 0;
 }
