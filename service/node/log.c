@@ -3,6 +3,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/text.h"
+
 #define LINE_SIZE_MAX 2048
 
 void node_log(int priority, const char *format, ...)
@@ -19,9 +21,7 @@ void node_log(int priority, const char *format, ...)
 
     size_t end = (size_t)(start + size) < sizeof(line) - 1 ? (size_t)(start + size) : sizeof(line) - 1;
 
-    for (size_t i = 0; i < end; i++)
-        if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
-            line[i] = '?';
+    text_clean(line);
     line[end] = '\n';
     /* One write, so that lines of several threads do not mix. A log that cannot be written has nobody to be told to. */
     if (write(STDERR_FILENO, line, end + 1) < 0)

@@ -95,7 +95,7 @@ static int check_reset(const Init *init, Problem *problem)
 static uint64_t next_version(const Init *init)
 {
     const Roster *roster = init->roster;
-    unsigned liars = roster->n - roster->k < roster->k - 1 ? roster->n - roster->k : roster->k - 1;
+    unsigned liars = quorum_liars_max(roster);
     uint64_t newest = 0;
 
     for (unsigned i = 1; i <= roster->n; i++) {

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "pkcs11-assert.h"
 #include "unit.h"
 
 #ifndef MODULE_BINDING /* how the module is loaded besides: a flag of dlopen() */
@@ -23,25 +24,6 @@
 #define ELEMENTS_OF(array) (sizeof(array) / sizeof((array)[0]))
 #define SIGNATURE_SIZE     256
 #define MECHANISM(type_)   (&(CK_MECHANISM){.mechanism = (type_)})
-
-#define A_ULONG(type_, value_)                                                                                                             \
-    {                                                                                                                                      \
-        (type_), &(CK_ULONG){value_}, sizeof(CK_ULONG)                                                                                     \
-    }
-#define A_BOOL(type_, value_)                                                                                                              \
-    {                                                                                                                                      \
-        (type_), &(CK_BBOOL){value_}, sizeof(CK_BBOOL)                                                                                     \
-    }
-#define A_TEXT(type_, text_)                                                                                                               \
-    {                                                                                                                                      \
-        (type_), (void *)(uintptr_t)(text_), sizeof(text_) - 1                                                                             \
-    }
-
-#define ck_assert_rv(call, rv)                                                                                                             \
-    do {                                                                                                                                   \
-        CK_RV actual_rv = (call), expected_rv = (rv);                                                                                      \
-        ck_assert_msg(actual_rv == expected_rv, "%s: 0x%lx, not 0x%lx", #call, actual_rv, expected_rv);                                    \
-    } while (0)
 
 static void *library;
 static CK_FUNCTION_LIST *p11;
