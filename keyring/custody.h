@@ -53,7 +53,7 @@ int kernel_key_explain(int error, Problem *problem);
 int kernel_key_open(KeyringShare *share);
 int kernel_key_power(KeyringShare *share, const uint8_t *base, uint8_t *ret_power, Problem *problem);
 
-/* Custody "keyring": a user key, read into a Secret for the operation. */
+/* Custody "keyring": a user key, read into locked scratch memory for the operation. */
 int user_key_check(Problem *problem);
 int user_key_payload(const ThresholdKey *key, const Secret *share, Secret **ret_payload);
 int user_key_explain(int error, Problem *problem);

@@ -4,12 +4,13 @@
 
 #include "keyring/custody.h"
 #include "keyring/errors.h"
+#include "keyring/scratch.h"
 
 /* Possession and the search permission are enough to read a user key (kernel, Documentation/security/keys/core.rst). */
 static int read_payload(KeySerial serial, size_t size, Secret **ret_payload, Problem *problem)
 {
-    _cleanup_secret_ Secret *payload = NULL;
-    int r = secret_new(size, &payload);
+    _cleanup_scratch_ Secret *payload = NULL;
+    int r = scratch_take(size, &payload);
 
     if (r < 0)
         return problem_set(problem, r, "no locked memory for a share: %s", strerror(-r));
@@ -26,7 +27,7 @@ static int read_payload(KeySerial serial, size_t size, Secret **ret_payload, Pro
 
 static int check_reading(KeySerial serial, const Secret *expected, Problem *problem)
 {
-    _cleanup_secret_ Secret *got = NULL;
+    _cleanup_scratch_ Secret *got = NULL;
     int r = read_payload(serial, secret_size(expected), &got, problem);
 
     if (r == 0 && !secret_equal(expected, got))
@@ -75,7 +76,7 @@ static int read_share(const KeyringShare *share, Secret **ret_secret, Problem *p
 
 int user_key_power(KeyringShare *share, const uint8_t *base, uint8_t *ret_power, Problem *problem)
 {
-    _cleanup_secret_ Secret *secret = NULL;
+    _cleanup_scratch_ Secret *secret = NULL;
     int r = read_share(share, &secret, problem);
 
     if (r != 0)
@@ -86,7 +87,7 @@ int user_key_power(KeyringShare *share, const uint8_t *base, uint8_t *ret_power,
 
 int user_key_power_pair(KeyringShare *const shares[2], const uint8_t *const bases[2], uint8_t *const ret_powers[2], Problem *problem)
 {
-    _cleanup_secret_ Secret *first = NULL, *second = NULL;
+    _cleanup_scratch_ Secret *first = NULL, *second = NULL;
     int r = read_share(shares[0], &first, problem);
 
     if (r == 0)
