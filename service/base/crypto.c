@@ -108,12 +108,13 @@ static int check_foreign_heap(void)
     return locked ? 0 : -EPERM;
 }
 
-/* mlock2(2) as OpenSSL does it: pages that are never used cost nothing. */
+/* mlock2(2) as OpenSSL does it: pages that are never used cost nothing. Where the kernel (or what stands in for it, as valgrind does) has
+ * no mlock2, the C library says ENOSYS or EINVAL. */
 static int lock_arena(void)
 {
     if (mlock2(heap_arena, SECURE_HEAP_SIZE, MLOCK_ONFAULT) == 0)
         return 0;
-    return errno == ENOSYS && mlock(heap_arena, SECURE_HEAP_SIZE) == 0 ? 0 : -EPERM;
+    return mlock(heap_arena, SECURE_HEAP_SIZE) == 0 ? 0 : -EPERM;
 }
 
 /* A forked child inherits the heap, but not its being locked. Two threads that come here at once do the same twice, to no harm. */

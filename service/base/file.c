@@ -190,3 +190,10 @@ int file_remove(int directory, const char *name)
         return -errno;
     return sync_directory(directory);
 }
+
+int file_rename(int directory, const char *from, const char *to)
+{
+    if (renameat(directory, from, directory, to) < 0)
+        return -errno;
+    return sync_directory(directory);
+}

@@ -29,5 +29,9 @@ int file_create(int directory, const char *name, const void *content, size_t siz
 /* Remove durably: unlink, fsync of the directory. Errors: -ENOENT; -EUCLEAN it is gone, but may be back after a crash; -errno. */
 int file_remove(int directory, const char *name) _must_check_;
 
+/* Rename within the directory, durably; what had the new name is replaced. Errors: -EUCLEAN the names are changed, but may be as before after
+ * a crash; -errno. */
+int file_rename(int directory, const char *from, const char *to) _must_check_;
+
 /* Names of temporary files start with this; a crash may leave one; whoever owns the directory removes them at start. */
 #define FILE_TEMPORARY_PREFIX ".new-"

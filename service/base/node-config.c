@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "base/address.h"
 #include "base/ini.h"
 #include "base/text.h"
 
@@ -24,6 +25,14 @@ bool node_config_name_valid(const char *name)
 
     return size >= 1 && size <= NODE_CONFIG_NAME_SIZE_MAX && name[0] >= 'a' && name[0] <= 'z' &&
            strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") == size;
+}
+
+bool client_name_valid(const char *name)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    size_t size = strlen(name);
+
+    return size >= 1 && size <= NODE_CONFIG_NAME_SIZE_MAX && strspn(name, allowed) == size && !strchr("._-", name[0]);
 }
 
 static int check_name(const char *value, NodeConfig *config, Problem *problem)
@@ -50,6 +59,14 @@ static int check_address(const char *value, NodeConfig *config, Problem *problem
     if (strlen(value) - 5 > path_size_max)
         return problem_set(problem, -EINVAL, "'%s' is too long for a socket: the path may have %zu bytes", value, path_size_max);
     return 0;
+}
+
+static int check_tls_address(const char *value, NodeConfig *config, Problem *problem)
+{
+    struct sockaddr_storage address;
+    socklen_t size;
+
+    return address_parse_tls(value, &address, &size, problem);
 }
 
 static int check_custody(const char *value, NodeConfig *config, Problem *problem)
@@ -83,6 +100,10 @@ enum {
     SETTING_SEPARATION,
     SETTING_SEALING_KEY,
     SETTING_IDENTITY_KEY,
+    SETTING_ADDRESS,
+    SETTING_GATE_SOCKET,
+    SETTING_CLIENTS,
+    SETTING_TLS_KEY,
     SETTING_THREADS,
     SETTING_MAX,
 };
@@ -96,6 +117,10 @@ static const Setting settings[SETTING_MAX] = {
     [SETTING_SEPARATION] = {"Separation", NOT_KEPT, read_separation, true},
     [SETTING_SEALING_KEY] = {"SealingKey", offsetof(NodeConfig, sealing_key), check_path, true},
     [SETTING_IDENTITY_KEY] = {"IdentityKey", offsetof(NodeConfig, identity_key), check_path, true},
+    [SETTING_ADDRESS] = {"Address", offsetof(NodeConfig, address), check_tls_address, true},
+    [SETTING_GATE_SOCKET] = {"GateSocket", offsetof(NodeConfig, gate_socket), check_address, true},
+    [SETTING_CLIENTS] = {"Clients", offsetof(NodeConfig, clients), check_path, true},
+    [SETTING_TLS_KEY] = {"TlsKey", offsetof(NodeConfig, tls_key), check_path, true},
     [SETTING_THREADS] = {"Threads", NOT_KEPT, read_threads, true},
 };
 
@@ -168,6 +193,26 @@ static int check_loader(const Reading *reading, Problem *problem)
     return 0;
 }
 
+/* All three, or none. */
+static int check_gate(const Reading *reading, Problem *problem)
+{
+    static const size_t together[] = {SETTING_ADDRESS, SETTING_GATE_SOCKET, SETTING_CLIENTS};
+    const NodeConfig *config = &reading->config;
+    const char *const values[] = {config->address, config->gate_socket, config->clients};
+    unsigned n = 0;
+
+    for (size_t i = 0; i < ELEMENTS(values); i++)
+        n += values[i] != NULL;
+    for (size_t i = 0; n > 0 && i < ELEMENTS(values); i++)
+        if (!values[i])
+            return problem_set(problem, -EINVAL, "%s: %s= is missing from [node]; Address=, GateSocket= and Clients= come together",
+                               reading->path, settings[together[i]].name);
+    if (config->gate_socket && strcmp(config->gate_socket, config->listen) == 0)
+        return problem_set(problem, -EINVAL, "%s:%u: GateSocket= and Listen= cannot be the same socket", reading->path,
+                           reading->lines[SETTING_GATE_SOCKET]);
+    return 0;
+}
+
 /* With separation the keys are systemd credentials, each visible to the unit that needs it: a missing one is found out by its user. */
 static int default_key(const Reading *reading, size_t setting, const char *credential, char **key, Problem *problem)
 {
@@ -199,9 +244,13 @@ int node_config_read(const char *path, NodeConfig *ret_config, Problem *problem)
     if (r == 0)
         r = check_loader(&reading, problem);
     if (r == 0)
+        r = check_gate(&reading, problem);
+    if (r == 0)
         r = default_key(&reading, SETTING_SEALING_KEY, "sealing-key", &reading.config.sealing_key, problem);
     if (r == 0)
         r = default_key(&reading, SETTING_IDENTITY_KEY, "identity-key", &reading.config.identity_key, problem);
+    if (r == 0 && reading.config.address)
+        r = default_key(&reading, SETTING_TLS_KEY, "tls-key", &reading.config.tls_key, problem);
     if (r == 0) {
         *ret_config = reading.config;
         reading.config = (NodeConfig){0};
@@ -218,5 +267,9 @@ void node_config_clear(NodeConfig *config)
     free(config->loader);
     free(config->sealing_key);
     free(config->identity_key);
+    free(config->address);
+    free(config->gate_socket);
+    free(config->clients);
+    free(config->tls_key);
     *config = (NodeConfig){0};
 }
