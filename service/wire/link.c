@@ -35,10 +35,10 @@ int link_new(Stream *stream, Link **ret_link)
     return 0;
 }
 
-int link_open(const char *address, Link **ret_link, Problem *problem)
+int link_open(const char *address, const StreamPeer *peer, Link **ret_link, Problem *problem)
 {
     _cleanup_stream_ Stream *stream = NULL;
-    int r = stream_connect(address, &stream, problem);
+    int r = stream_connect(address, peer, &stream, problem);
 
     if (r < 0)
         return r;
@@ -80,7 +80,12 @@ int link_fd(const Link *link)
 
 short link_events(const Link *link)
 {
-    return (short)(POLLIN | (frame_buffer_wants_write(link->buffer) ? POLLOUT : 0));
+    return stream_events(link->stream, (short)(POLLIN | (frame_buffer_wants_write(link->buffer) ? POLLOUT : 0)));
+}
+
+const char *link_words(const Link *link)
+{
+    return stream_words(link->stream);
 }
 
 static int build_request(const char *method, const Layout *layout, const void *parameters, json_object **ret_object)

@@ -10,8 +10,8 @@
 
 typedef struct Link Link;
 
-/* Connect to an address. Errors: those of stream_connect(). */
-int link_open(const char *address, Link **ret_link, Problem *problem) _must_check_;
+/* Connect to an address; link_advance() drives what that takes. `peer`: see stream_connect(), whose errors are those of this. */
+int link_open(const char *address, const StreamPeer *peer, Link **ret_link, Problem *problem) _must_check_;
 /* Over a stream that is connected already; owns it on success. Errors: -ENOMEM. */
 int link_new(Stream *stream, Link **ret_link) _must_check_;
 Link *link_close(Link *link);
@@ -21,13 +21,15 @@ DEFINE_CLEANUP(Link, link_close)
 
 int link_fd(const Link *link);
 short link_events(const Link *link); /* POLLIN, POLLOUT */
+/* Why link_advance() failed, in words; NULL: its error code says it all. */
+const char *link_words(const Link *link);
 
 /* Queue a call of `method` ("org.keyquorum.Node.PartialSign"), and write it at once if there is room. `layout` describes `parameters`;
  * both may be NULL for a call without. Errors: those of message_build() and frame_buffer_push(); a dead connection is link_advance()'s to
  * tell. */
 int link_call(Link *link, const char *method, const Layout *layout, const void *parameters) _must_check_;
-/* Do the I/O that is possible now. Errors: the connection is dead: -ECONNRESET, -EPIPE, -EBADMSG, -EMSGSIZE, -errno. Replies that
- * arrived whole before that can still be taken. */
+/* Do the I/O that is possible now. Errors: the connection is dead: -ECONNRESET, -EPIPE, -EBADMSG, -EMSGSIZE, -EKEYREJECTED (a pin), -errno.
+ * Replies that arrived whole before that can still be taken. */
 int link_advance(Link *link) _must_check_;
 /* Calls sent or queued whose reply has not been taken. */
 unsigned link_outstanding(const Link *link);

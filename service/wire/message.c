@@ -312,6 +312,15 @@ static bool list_is_empty(const Field *field, const void *storage)
     return ((const List *)storage)->count == 0;
 }
 
+/* A structure; of FIELD_VALUES, its one field. */
+static int write_entry(const Field *field, const void *storage, json_object **ret_value)
+{
+    const Field *bare = field->of->fields;
+
+    return field->type == FIELD_LIST ? message_build(field->of, storage, ret_value)
+                                     : class_of(bare)->write(bare, storage_of(bare, storage), ret_value);
+}
+
 static int list_write(const Field *field, const void *storage, json_object **ret_value)
 {
     const List *list = storage;
@@ -323,7 +332,7 @@ static int list_write(const Field *field, const void *storage, json_object **ret
         return -EINVAL;
     for (size_t i = 0; i < list->count; i++) {
         json_object *entry;
-        int r = message_build(field->of, (const char *)list->items + i * field->of->size, &entry);
+        int r = write_entry(field, (const char *)list->items + i * field->of->size, &entry);
 
         if (r < 0)
             return r;
@@ -338,11 +347,13 @@ static int list_write(const Field *field, const void *storage, json_object **ret
 
 static int read_entry(const Field *field, json_object *value, void *storage, const Path *list, size_t index, char *ret_field)
 {
+    const Field *bare = field->of->fields;
     Path path = {list->parent, list->name, index};
 
     if (!value)
         return invalid(&path, ret_field);
-    return structure_read(field, value, storage, &path, ret_field);
+    return field->type == FIELD_LIST ? structure_read(field, value, storage, &path, ret_field)
+                                     : class_of(bare)->read(bare, value, storage_in(bare, storage), &path, ret_field);
 }
 
 static int list_read(const Field *field, json_object *value, void *storage, const Path *path, char *ret_field)
@@ -390,6 +401,7 @@ static const FieldClass classes[] = {
     [FIELD_BYTES] = {bytes_is_empty, bytes_write, bytes_read, bytes_clear_field},
     [FIELD_STRUCT] = {structure_is_empty, structure_write, structure_read, structure_clear},
     [FIELD_LIST] = {list_is_empty, list_write, list_read, list_clear},
+    [FIELD_VALUES] = {list_is_empty, list_write, list_read, list_clear},
 };
 
 static const FieldClass *class_of(const Field *field)

@@ -19,6 +19,7 @@ typedef enum FieldType {
     FIELD_BYTES,    /* Bytes; canonical base64 with padding (RFC 4648 §4) on the wire; min..max bytes decoded */
     FIELD_STRUCT,   /* a structure inside, described by `of` */
     FIELD_LIST,     /* List of structures described by `of`; min..max entries */
+    FIELD_VALUES,   /* List of structures whose one field, described by `of`, is written bare: a list of strings */
 } FieldType;
 
 typedef struct List {

@@ -20,8 +20,17 @@
 #define NODES         2, NODE_INDEX_MAX
 #define OF_RECORD     .of = &node_record
 #define OPTIONAL      .optional = true
+#define NAME          SOME(NODE_NAME_SIZE_MAX)
+#define PINS          SOME(NODE_TLS_PINS_MAX), &pin_layout
+#define PERMISSIONS   UP_TO(NODE_PERMISSION_MAX), &text_layout
 
 const Layout node_no_parameters = {"NoParameters", 0, (const Field[]){PROTOCOL, {NULL}}};
+
+static const Layout pin_layout = LAYOUT("pin", NodePin,
+    ROW(BYTES, NodePin, pin, "pin", EXACTLY(NODE_TLS_PIN_SIZE)));
+
+static const Layout text_layout = LAYOUT("text", NodeText,
+    ROW(STRING, NodeText, text, "text", TEXT));
 
 const Layout node_record = LAYOUT("Record", NodeRecord,
     ROW(UINT,   NodeRecord, version,       "version",      ANY),
@@ -36,7 +45,8 @@ const Layout node_key_entry = LAYOUT("KeyEntry", NodeKeyEntry,
     ROW(BYTES,  NodeKeyEntry, key,    "key",    EXACTLY(NODE_KEY_ID_SIZE)),
     ROW(STRING, NodeKeyEntry, state,  "state",  TEXT),
     ROW(STRING, NodeKeyEntry, reason, "reason", UP_TO(NODE_REASON_SIZE_MAX), OPTIONAL),
-    ROW(STRUCT, NodeKeyEntry, record, "record", OF_RECORD));
+    ROW(STRUCT, NodeKeyEntry, record, "record", OF_RECORD),
+    ROW(BOOL,   NodeKeyEntry, locked, "locked", OPTIONAL));
 
 const Layout node_hello_input = LAYOUT("Hello", NodeHelloInput,
     PROTOCOL,
@@ -74,7 +84,12 @@ const Layout node_status_output = LAYOUT("GetStatus", NodeStatusOutput,
     ROW(UINT,   NodeStatusOutput, destroyed,      "destroyed",    ANY),
     ROW(UINT,   NodeStatusOutput, signatures,     "signatures",   ANY),
     ROW(UINT,   NodeStatusOutput, key_quota_used, "keyQuotaUsed", ANY),
-    ROW(UINT,   NodeStatusOutput, key_quota_max,  "keyQuotaMax",  ANY));
+    ROW(UINT,   NodeStatusOutput, key_quota_max,  "keyQuotaMax",  ANY),
+    ROW(UINT,   NodeStatusOutput, key_bytes_used, "keyBytesUsed", ANY, OPTIONAL),
+    ROW(UINT,   NodeStatusOutput, key_bytes_max,  "keyBytesMax",  ANY, OPTIONAL),
+    ROW(UINT,   NodeStatusOutput, time,           "time",         ANY, OPTIONAL),
+    ROW(STRING, NodeStatusOutput, client,         "client",       NAME, OPTIONAL),
+    ROW(VALUES, NodeStatusOutput, permissions,    "permissions",  PERMISSIONS, OPTIONAL));
 
 const Layout node_init_token_input = LAYOUT("InitToken", NodeInitTokenInput,
     PROTOCOL,
@@ -146,26 +161,78 @@ const Layout node_partial_sign_output = LAYOUT("PartialSign", NodePartialSignOut
     PROTOCOL,
     ROW(BYTES, NodePartialSignOutput, partial, "partial", SOME(NODE_PARTIAL_SIZE_MAX)));
 
+const Layout node_announce_input = LAYOUT("AnnounceClient", NodeAnnounceInput,
+    PROTOCOL,
+    ROW(STRING, NodeAnnounceInput, name,    "name",   NAME),
+    ROW(BYTES,  NodeAnnounceInput, tls_pin, "tlsPin", EXACTLY(NODE_TLS_PIN_SIZE), OPTIONAL));
+
+const Layout node_authorize_input = LAYOUT("AuthorizeClient", NodeAuthorizeInput,
+    PROTOCOL,
+    ROW(STRING, NodeAuthorizeInput, name,        "name",        NAME),
+    ROW(VALUES, NodeAuthorizeInput, tls_pins,    "tlsPins",     PINS),
+    ROW(VALUES, NodeAuthorizeInput, permissions, "permissions", PERMISSIONS));
+
+const Layout node_name_input = LAYOUT("NameInput", NodeNameInput,
+    PROTOCOL,
+    ROW(STRING, NodeNameInput, name, "name", NAME));
+
+const Layout node_client_entry = LAYOUT("ClientEntry", NodeClientEntry,
+    ROW(STRING, NodeClientEntry, name,        "name",        NAME),
+    ROW(VALUES, NodeClientEntry, tls_pins,    "tlsPins",     PINS),
+    ROW(VALUES, NodeClientEntry, permissions, "permissions", PERMISSIONS),
+    ROW(UINT,   NodeClientEntry, connections, "connections", ANY));
+
+const Layout node_clients_output = LAYOUT("ListClients", NodeClientsOutput,
+    PROTOCOL,
+    ROW(LIST, NodeClientsOutput, clients, "clients", UP_TO(NODE_CLIENTS_MAX), &node_client_entry));
+
+const Layout node_peer = LAYOUT("Peer", NodePeer,
+    ROW(STRING, NodePeer, name,         "name",        NAME),
+    ROW(UINT,   NodePeer, index,        "index",       INDEX),
+    ROW(STRING, NodePeer, address,      "address",     SOME(NODE_ADDRESS_SIZE_MAX)),
+    ROW(BYTES,  NodePeer, tls_pin,      "tlsPin",      EXACTLY(NODE_TLS_PIN_SIZE), OPTIONAL),
+    ROW(BYTES,  NodePeer, sealing_key,  "sealingKey",  EXACTLY(NODE_PUBLIC_KEY_SIZE)),
+    ROW(BYTES,  NodePeer, identity_key, "identityKey", EXACTLY(NODE_PUBLIC_KEY_SIZE)));
+
+const Layout node_peers = LAYOUT("Peers", NodePeers,
+    PROTOCOL,
+    ROW(LIST, NodePeers, peers, "peers", UP_TO(NODE_INDEX_MAX), &node_peer));
+
+const Layout node_unlock_input = LAYOUT("UnlockKey", NodeUnlockInput,
+    PROTOCOL,
+    ROW(BYTES, NodeUnlockInput, key,         "key",         EXACTLY(NODE_KEY_ID_SIZE)),
+    ROW(UINT,  NodeUnlockInput, seconds,     "seconds",     UP_TO(INT32_MAX)),
+    ROW(UINT,  NodeUnlockInput, count,       "count",       ANY),
+    ROW(BOOL,  NodeUnlockInput, permanently, "permanently", OPTIONAL));
+
 const Layout node_error_detail = LAYOUT("error", NodeErrorDetail,
     PROTOCOL,
     ROW(STRING, NodeErrorDetail, reason, "reason", UP_TO(NODE_REASON_SIZE_MAX)),
     ROW(UINT,   NodeErrorDetail, number, "number", ANY, OPTIONAL));
 
 const MethodLayout node_methods[] = {
-    {"GetStatus",       &node_no_parameters,      &node_status_output},
-    {"InitToken",       &node_init_token_input,   &node_no_parameters},
-    {"Hello",           &node_hello_input,        &node_hello_output},
-    {"AnswerChallenge", &node_challenge_input,    &node_no_parameters},
-    {"PreparePin",      &node_prepare_pin_input,  &node_no_parameters},
-    {"CommitPin",       &node_commit_pin_input,   &node_no_parameters},
-    {"ListKeys",        &node_list_input,         &node_list_output},
-    {"GetKey",          &node_key_input,          &node_get_key_output},
-    {"PrepareKey",      &node_prepare_input,      &node_no_parameters},
-    {"ActivateKey",     &node_activate_input,     &node_no_parameters},
-    {"DiscardKey",      &node_key_input,          &node_no_parameters},
-    {"SetRecord",       &node_set_record_input,   &node_no_parameters},
-    {"DestroyKey",      &node_key_input,          &node_no_parameters},
-    {"PartialSign",     &node_partial_sign_input, &node_partial_sign_output},
+    {"GetStatus",         &node_no_parameters,      &node_status_output},
+    {"InitToken",         &node_init_token_input,   &node_no_parameters},
+    {"Hello",             &node_hello_input,        &node_hello_output},
+    {"AnswerChallenge",   &node_challenge_input,    &node_no_parameters},
+    {"PreparePin",        &node_prepare_pin_input,  &node_no_parameters},
+    {"CommitPin",         &node_commit_pin_input,   &node_no_parameters},
+    {"ListKeys",          &node_list_input,         &node_list_output},
+    {"GetKey",            &node_key_input,          &node_get_key_output},
+    {"PrepareKey",        &node_prepare_input,      &node_no_parameters},
+    {"ActivateKey",       &node_activate_input,     &node_no_parameters},
+    {"DiscardKey",        &node_key_input,          &node_no_parameters},
+    {"SetRecord",         &node_set_record_input,   &node_no_parameters},
+    {"DestroyKey",        &node_key_input,          &node_no_parameters},
+    {"PartialSign",       &node_partial_sign_input, &node_partial_sign_output},
+    {"AnnounceClient",    &node_announce_input,     &node_no_parameters},
+    {"AuthorizeClient",   &node_authorize_input,    &node_no_parameters},
+    {"DeauthorizeClient", &node_name_input,         &node_no_parameters},
+    {"ListClients",       &node_no_parameters,      &node_clients_output},
+    {"SetPeers",          &node_peers,              &node_no_parameters},
+    {"ListPeers",         &node_no_parameters,      &node_peers},
+    {"LockKey",           &node_key_input,          &node_no_parameters},
+    {"UnlockKey",         &node_unlock_input,       &node_no_parameters},
     {NULL},
 };
 
@@ -188,9 +255,34 @@ static const char *const error_names[NODE_ERROR_MAX] = {
     [NODE_ERROR_STALE_VERSION]       = NODE_ERROR("StaleVersion"),
     [NODE_ERROR_REJECTED]            = NODE_ERROR("Rejected"),
     [NODE_ERROR_UNAVAILABLE]         = NODE_ERROR("Unavailable"),
+    [NODE_ERROR_PERMISSION_DENIED]   = NODE_ERROR("PermissionDenied"),
+    [NODE_ERROR_KEY_LOCKED]          = NODE_ERROR("KeyLocked"),
+    [NODE_ERROR_UNKNOWN_CLIENT]      = NODE_ERROR("UnknownClient"),
+};
+
+static const char *const permission_names[NODE_PERMISSION_MAX] = {
+    [NODE_PERMISSION_LIST]     = "list",
+    [NODE_PERMISSION_SIGN]     = "sign",
+    [NODE_PERMISSION_GENERATE] = "generate",
+    [NODE_PERMISSION_DESTROY]  = "destroy",
+    [NODE_PERMISSION_ADMIN]    = "admin",
 };
 
 /* clang-format on */
+
+const char *node_permission_name(NodePermission permission)
+{
+    return (unsigned)permission < NODE_PERMISSION_MAX ? permission_names[permission] : NULL;
+}
+
+NodePermission node_permission_from_name(const char *name)
+{
+    NodePermission permission = 0;
+
+    while (permission < NODE_PERMISSION_MAX && strcmp(permission_names[permission], name) != 0)
+        permission++;
+    return permission;
+}
 
 const char *node_error_name(NodeError error)
 {

@@ -30,7 +30,11 @@
 #define NODE_NAME_SIZE_MAX      32
 #define NODE_TEXT_SIZE_MAX      64 /* version, custody, state, revision, hash */
 #define NODE_REASON_SIZE_MAX    2048
-#define NODE_INDEX_MAX          16  /* nodes of a token */
+#define NODE_INDEX_MAX          16 /* nodes of a token */
+#define NODE_TLS_PIN_SIZE       32 /* SHA-256 of a TLS key's SubjectPublicKeyInfo */
+#define NODE_TLS_PINS_MAX       2  /* of one client: the second is for a rotation under way */
+#define NODE_ADDRESS_SIZE_MAX   128
+#define NODE_CLIENTS_MAX        128 /* authorized at one node */
 #define NODE_LIST_MAX           500 /* entries of one ListKeys reply; fewer when the reply would pass FRAME_SIZE_MAX otherwise */
 
 /* The mutable part of a key. Visible to a client: the newest version that at least k nodes hold identically. */
@@ -47,6 +51,7 @@ typedef struct NodeKeyEntry {
     char *state; /* "pending", "active", "unusable" (the share cannot be used: reason), "destroyed" (a tombstone) */
     char *reason;
     NodeRecord record;
+    bool locked; /* on this node: it signs only while an operator has unlocked it */
 } NodeKeyEntry;
 
 typedef struct NodeHelloInput {
@@ -75,6 +80,10 @@ typedef struct NodeStatusOutput {
     uint64_t active, pending, unusable, destroyed; /* keys by state */
     uint64_t signatures;                           /* partial signatures since the start */
     uint64_t key_quota_used, key_quota_max;        /* kernel keys of the node's user */
+    uint64_t key_bytes_used, key_bytes_max;        /* and their bytes; 0: unknown */
+    uint64_t time;                                 /* seconds since 1970 by the node's clock; for people to compare, nothing else */
+    char *client;                                  /* who asks, as the node knows it; NULL: it does not say, nor what may be done */
+    List permissions;                              /* NodeText: what the client may do */
 } NodeStatusOutput;
 
 typedef struct NodeInitTokenInput {
@@ -141,6 +150,79 @@ typedef struct NodePartialSignOutput {
     Bytes partial;
 } NodePartialSignOutput;
 
+/* ---- Clients, permissions, peers, locks ---- */
+
+/* What a client may do, as on the wire; a set of them is a bit mask of (1 << permission). */
+typedef enum NodePermission {
+    NODE_PERMISSION_LIST,     /* ListKeys, GetKey */
+    NODE_PERMISSION_SIGN,     /* PartialSign */
+    NODE_PERMISSION_GENERATE, /* PrepareKey, ActivateKey, DiscardKey, SetRecord */
+    NODE_PERMISSION_DESTROY,  /* DestroyKey */
+    NODE_PERMISSION_ADMIN,    /* PreparePin, CommitPin, InitToken of a fresh node */
+    NODE_PERMISSION_MAX,
+} NodePermission;
+
+#define NODE_PERMISSIONS_ALL ((1u << NODE_PERMISSION_MAX) - 1)
+
+const char *node_permission_name(NodePermission permission); /* "sign" */
+/* NODE_PERMISSION_MAX: there is none of that name. */
+NodePermission node_permission_from_name(const char *name);
+
+/* The entry of a list of byte strings, and of a list of strings (FIELD_VALUES). */
+typedef struct NodePin {
+    Bytes pin;
+} NodePin;
+
+typedef struct NodeText {
+    char *text;
+} NodeText;
+
+typedef struct NodeAnnounceInput {
+    char *name;
+    Bytes tls_pin; /* that the client proved; empty: the gate does not say */
+} NodeAnnounceInput;
+
+typedef struct NodeAuthorizeInput {
+    char *name;
+    List tls_pins;    /* NodePin */
+    List permissions; /* NodeText */
+} NodeAuthorizeInput;
+
+typedef struct NodeNameInput {
+    char *name;
+} NodeNameInput;
+
+typedef struct NodeClientEntry {
+    char *name;
+    List tls_pins, permissions;
+    uint64_t connections; /* open now */
+} NodeClientEntry;
+
+typedef struct NodeClientsOutput {
+    List clients; /* NodeClientEntry, by name */
+} NodeClientsOutput;
+
+/* What another node's card says. */
+typedef struct NodePeer {
+    char *name;
+    uint64_t index;
+    char *address;
+    Bytes tls_pin; /* empty: its address is of no TLS */
+    Bytes sealing_key, identity_key;
+} NodePeer;
+
+/* Of SetPeers and ListPeers. */
+typedef struct NodePeers {
+    List peers; /* NodePeer, by index */
+} NodePeers;
+
+typedef struct NodeUnlockInput {
+    Bytes key;
+    uint64_t seconds; /* 0: no limit of time */
+    uint64_t count;   /* 0: no limit of number; not both 0, unless permanently (then both) */
+    bool permanently;
+} NodeUnlockInput;
+
 /* Parameters of every error of this interface. */
 typedef struct NodeErrorDetail {
     char *reason;    /* one sentence for people */
@@ -152,7 +234,8 @@ typedef struct NodeErrorDetail {
 extern const Layout node_hello_input, node_hello_output, node_status_output, node_init_token_input, node_challenge_input,
     node_prepare_pin_input, node_commit_pin_input, node_list_input, node_list_output, node_key_input, node_get_key_output,
     node_prepare_input, node_activate_input, node_set_record_input, node_partial_sign_input, node_partial_sign_output, node_error_detail,
-    node_record, node_key_entry, node_no_parameters;
+    node_record, node_key_entry, node_announce_input, node_authorize_input, node_name_input, node_client_entry, node_clients_output,
+    node_peer, node_peers, node_unlock_input, node_no_parameters;
 
 /* Every method of the interface with its layouts; ended by a NULL name. */
 extern const MethodLayout node_methods[];
@@ -174,10 +257,13 @@ typedef enum NodeError {
     NODE_ERROR_KEY_ACTIVE,   /* it is active already and does not revert */
     NODE_ERROR_KEY_UNUSABLE, /* the share cannot be loaded: reason */
     NODE_ERROR_INVALID_ACTIVATION,
-    NODE_ERROR_STALE_VERSION, /* a record or PIN version that is not the next one */
-    NODE_ERROR_REJECTED,      /* the share does not fit: other node, other threshold, changed header, wrong share … */
-    NODE_ERROR_UNAVAILABLE,   /* this node cannot now: disk full, key quota, loader away … */
-    NODE_ERROR_UNKNOWN,       /* none of these: not this interface's */
+    NODE_ERROR_STALE_VERSION,     /* a record or PIN version that is not the next one */
+    NODE_ERROR_REJECTED,          /* what was given does not fit: the share of another node, a changed header, another client's pin … */
+    NODE_ERROR_UNAVAILABLE,       /* this node cannot now: disk full, key quota, loader away … */
+    NODE_ERROR_PERMISSION_DENIED, /* the client is not permitted to: the reason names the permission */
+    NODE_ERROR_KEY_LOCKED,        /* nobody has unlocked it on this node */
+    NODE_ERROR_UNKNOWN_CLIENT,    /* no client of that name is authorized */
+    NODE_ERROR_UNKNOWN,           /* none of these: not this interface's */
     NODE_ERROR_MAX,
 } NodeError;
 

@@ -149,6 +149,13 @@ static int handle(ServerCall *call, const Request *request)
     return call->method ? call_handler(call, request->parameters) : refuse_method(call, request->method);
 }
 
+static bool is_admitted(const ServerConnection *connection, const char *method)
+{
+    const ServerOptions *options = &connection->server->options;
+
+    return !options->admits || options->admits(options->userdata, connection->state, method);
+}
+
 int server_call_take(ServerConnection *connection, json_object *object)
 {
     char field[MESSAGE_FIELD_NAME_MAX];
@@ -158,7 +165,10 @@ int server_call_take(ServerConnection *connection, json_object *object)
 
     if (!call)
         return -ENOMEM;
-    r = r > 0 ? server_call_invalid(call, field) : handle(call, &request);
+    if (!is_admitted(connection, r > 0 ? NULL : request.method))
+        r = -EPERM;
+    else
+        r = r > 0 ? server_call_invalid(call, field) : handle(call, &request);
     if (r < 0 && connection->call)
         call_free(connection->call); /* the handler gave up without a reply */
     return r < 0 ? r : 0;

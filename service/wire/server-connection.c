@@ -72,6 +72,13 @@ void server_connection_wake(ServerConnection *connection)
     (void)sd_event_source_set_enabled(connection->again, SD_EVENT_ONESHOT);
 }
 
+/* The loop releases it, since whoever closes it may come from one of its calls. */
+void server_connection_close(ServerConnection *connection)
+{
+    kill_connection(connection);
+    server_connection_wake(connection);
+}
+
 /* ---- Reading and writing ---- */
 
 static bool wants_write(const ServerConnection *connection)
@@ -204,7 +211,7 @@ static int on_again(sd_event_source *source, uint64_t now, void *userdata)
 static int on_idle(sd_event_source *source, uint64_t now, void *userdata)
 {
     ServerConnection *connection = userdata;
-    Microseconds idle = connection->server->options.limits.idle;
+    Microseconds idle = connection->limits->idle;
     Microseconds end = (connection->call ? clock_now() : connection->last_call) + idle;
 
     if (clock_now() < end && sd_event_source_set_time(source, end) >= 0 && sd_event_source_set_enabled(source, SD_EVENT_ONESHOT) >= 0)
@@ -225,13 +232,23 @@ static uid_t client_of(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 ? peer.uid : (uid_t)-1;
 }
 
-static bool limits_reached(const Server *server, uid_t client)
+static const ServerLimits *limits_of(const Server *server, void *listener)
 {
-    unsigned n = 0;
+    const ServerOptions *options = &server->options;
+    const ServerLimits *limits = options->limits_of ? options->limits_of(options->userdata, listener) : NULL;
 
-    for (const ServerConnection *connection = server->connections; connection; connection = connection->next)
-        n += connection->client == client;
-    return server->n_connections >= server->options.limits.connections || n >= server->options.limits.connections_per_client;
+    return limits ? limits : &options->limits;
+}
+
+static bool limits_reached(const Server *server, const ServerLimits *limits, uid_t client)
+{
+    unsigned n = 0, n_of_client = 0;
+
+    for (const ServerConnection *connection = server->connections; connection; connection = connection->next) {
+        n += connection->limits == limits;
+        n_of_client += connection->limits == limits && connection->client == client;
+    }
+    return n >= limits->connections || n_of_client >= limits->connections_per_client;
 }
 
 /* sd-event serves first what became pending first. A deferred event counts as pending since it was made, and would come before every other
@@ -239,7 +256,7 @@ static bool limits_reached(const Server *server, uid_t client)
 static int add_sources(ServerConnection *connection, int fd)
 {
     sd_event *event = connection->server->event;
-    Microseconds idle = connection->server->options.limits.idle;
+    Microseconds idle = connection->limits->idle;
     int r = sd_event_add_io(event, &connection->io, fd, EPOLLIN, on_io, connection);
 
     connection->events = EPOLLIN;
@@ -266,15 +283,16 @@ static int add_stream(ServerConnection *connection, int fd)
 
 int server_connection_new(Server *server, int fd, void *listener)
 {
+    const ServerLimits *limits = limits_of(server, listener);
     uid_t client = client_of(fd);
     _cleanup_(release_connectionp) ServerConnection *connection = NULL;
 
-    if (limits_reached(server, client))
+    if (limits_reached(server, limits, client))
         return -ENOBUFS;
     connection = calloc(1, sizeof(*connection));
     if (!connection)
         return -ENOMEM;
-    *connection = (ServerConnection){.server = server, .client = client, .last_call = clock_now()};
+    *connection = (ServerConnection){.server = server, .client = client, .limits = limits, .last_call = clock_now()};
 
     int r = add_sources(connection, fd);
 

@@ -39,6 +39,7 @@ struct ServerConnection {
     sd_event_source *again; /* a time long past: runs it once more from the loop, in line with the others */
     uint32_t events;        /* that `io` waits for */
     uid_t client;
+    const ServerLimits *limits; /* that it counts towards */
     void *state;
     ServerCall *call;       /* the one in hand, or NULL */
     Microseconds last_call; /* when one came or was answered */

@@ -14,7 +14,8 @@ typedef struct ServerConnection ServerConnection;
 typedef struct ServerCall ServerCall;
 
 /* Handle one call. `parameters` is the parsed structure (owned by the call; NULL if it has no size). The handler replies now or later,
- * exactly once, on the loop's thread. A negative return closes the connection (for -ENOMEM and the like). */
+ * exactly once; from another thread only while nothing else uses the loop. A negative return closes the connection (for -ENOMEM and the
+ * like). */
 typedef int (*ServerHandler)(ServerCall *call, void *parameters, void *userdata);
 
 typedef struct ServerMethod {
@@ -30,6 +31,7 @@ typedef struct ServerInterface {
     const ServerMethod *methods;
 } ServerInterface;
 
+/* They count the connections that share them. */
 typedef struct ServerLimits {
     unsigned connections;            /* in all: 1024 */
     unsigned connections_per_client; /* 64; a client is the peer's user (SO_PEERCRED) */
@@ -42,6 +44,11 @@ typedef struct ServerOptions {
     const ServerInterface *const *interfaces;     /* ended by NULL */
     ServerLimits limits;
     void *userdata;
+    /* Other limits than these for the connections of a listener; may be NULL, or return NULL. They must outlive the server. */
+    const ServerLimits *(*limits_of)(void *userdata, void *listener);
+    /* May this connection have an answer at all to what it sends? Asked before anything else is looked at; `method` is NULL where the
+     * request is broken. false: it is closed without one. May be NULL. */
+    bool (*admits)(void *userdata, void *connection_state, const char *method);
     /* A new connection: return the caller's own state for it (may be NULL). `listener` is what server_listen() was given. */
     void *(*connected)(void *userdata, ServerConnection *connection, void *listener);
     /* It was closed and its last call answered: the state is no longer used. If the call in hand is answered later than that (the server
@@ -63,6 +70,8 @@ int server_add(Server *server, int fd, void *listener) _must_check_;
  * is left or `deadline` has passed. Errors: -EALREADY; -ENOMEM, -errno. */
 int server_drain(Server *server, Microseconds deadline, void (*drained)(void *userdata), void *userdata) _must_check_;
 unsigned server_connections(const Server *server);
+/* Close it at once; the call in hand goes on, and its answer to nobody. Not before connected() has returned, nor after disconnected(). */
+void server_connection_close(ServerConnection *connection);
 
 void *server_call_state(const ServerCall *call); /* what connected() returned */
 /* Reply with `output` as described by the method's layout. Releases the call and its parameters. If the client has gone, or wanted no

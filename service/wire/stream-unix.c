@@ -39,7 +39,7 @@ static const char *advice_for(int error)
     }
 }
 
-static int unix_connect(const char *address, Stream **ret_stream, Problem *problem)
+static int unix_connect(const char *address, const StreamPeer *peer, Stream **ret_stream, Problem *problem)
 {
     _cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     struct sockaddr_un name = {.sun_family = AF_UNIX};
