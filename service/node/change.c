@@ -3,13 +3,15 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
-#include "node/log.h"
+#include "base/journal.h"
+#include "node/bus.h"
 #include "node/node.h"
 #include "node/ops.h"
 
 struct Lane {
-    Jobs *jobs; /* one thread */
+    CrewQueue *queue; /* of one at a time */
     Change *current;
     Change *first, **end; /* waiting */
     void (*idle)(Node *node);
@@ -29,34 +31,91 @@ bool outcome_set(Outcome *outcome, NodeError error, const char *format, ...)
     return false;
 }
 
-static void log_change(const Change *change)
-{
-    const Outcome *outcome = &change->outcome;
-    char key[2 * KEY_ID_SIZE + 1] = "";
-    const bool well = outcome->error == NODE_ERROR_NONE, warned = outcome->problem.text[0] != '\0';
+/* ---- The log ----------------------------------------------------------------------------------------------------------------- */
 
-    if (well && change->class->quiet && !warned)
-        return;
+/* Before a change the key may be new, afterwards it may be gone. */
+static void note_label(Change *change)
+{
+    const Key *key = change->has_key && !change->label ? keys_find(&change->node->keys, &change->key) : NULL;
+
+    if (key && key->stored.has_record)
+        change->label = strdup(key->stored.record.private_label);
+}
+
+const char *outcome_name(const Outcome *outcome)
+{
+    const char *name = outcome->error == NODE_ERROR_NONE ? "done" : node_error_name(outcome->error);
+    const char *last = strrchr(name, '.');
+
+    return last ? last + 1 : name;
+}
+
+static JournalEvent event_of(const Change *change)
+{
+    const NodeError error = change->outcome.error;
+
+    if (error == NODE_ERROR_NONE)
+        return change->class->event;
+    for (const ChangeFailure *failure = change->class->failures; failure && failure->error != NODE_ERROR_NONE; failure++)
+        if (failure->error == error)
+            return failure->event;
+    return EVENT_CHANGE_FAILED;
+}
+
+static void log_outcome(const Change *change, const char *key)
+{
+    const char *client = change->client ? change->client->name : NULL, *reason = change->outcome.problem.text;
+    const char *result = outcome_name(&change->outcome);
+    const JournalFields fields = {
+        [JOURNAL_CLIENT] = client,       [JOURNAL_KEY] = *key ? key : NULL,
+        [JOURNAL_LABEL] = change->label, [JOURNAL_OPERATION] = change->class->what,
+        [JOURNAL_RESULT] = result,       [JOURNAL_REASON] = *reason ? reason : NULL,
+    };
+
+    journal_event(event_of(change), fields, "%s %s%s%s: %s%s%s", client ? client : "node", change->class->what, *key ? " " : "", key,
+                  result, *reason ? ": " : "", reason);
+}
+
+/* What a caller did wrong says nothing about the node. */
+static bool is_own_fault(NodeError error)
+{
+    return error == NODE_ERROR_NONE || error == NODE_ERROR_UNAVAILABLE || error == NODE_ERROR_KEY_UNUSABLE;
+}
+
+static void log_change(Change *change)
+{
+    const bool well = change->outcome.error == NODE_ERROR_NONE, warned = change->outcome.problem.text[0] != '\0';
+    char key[2 * KEY_ID_SIZE + 1] = "";
+
+    note_label(change);
     if (change->has_key)
         key_id_format(&change->key, key);
-    node_log(well && !warned ? LOG_NOTICE : LOG_WARNING, "%s %s%s%s: %s%s%s", change->client ? change->client->name : "node",
-             change->class->what, *key ? " " : "", key, well ? "done" : node_error_name(outcome->error), warned ? ": " : "",
-             outcome->problem.text);
+    if (!well || !change->class->quiet)
+        log_outcome(change, key);
+    if (well && warned)
+        journal_log(LOG_WARNING, "%s%s%s: %s", change->class->what, *key ? " " : "", key, change->outcome.problem.text);
+    if (warned && is_own_fault(change->outcome.error))
+        bus_error(change->node, change->outcome.problem.text);
 }
+
+/* ---- Changes ------------------------------------------------------------------------------------------------------------------ */
 
 static void release(Change *change)
 {
     if (change->class->clear)
         change->class->clear(change);
     (void)client_unref(change->client);
+    free(change->label);
     free(change);
 }
 
 static void answer(Change *change)
 {
     log_change(change);
-    if (change->call)
+    if (change->call) {
+        bus_changed(change->node);
         (void)op_answer(change->call, &change->outcome);
+    }
     release(change);
 }
 
@@ -69,6 +128,12 @@ static bool must_stop(Lane *lane)
     return true;
 }
 
+/* It waited in the lane while its caller lost the authorization for it. */
+static bool is_withdrawn(Change *change)
+{
+    return change->client && client_withdrawn(change->client, &change->outcome);
+}
+
 static void advance(Lane *lane)
 {
     if (must_stop(lane))
@@ -79,11 +144,12 @@ static void advance(Lane *lane)
         lane->first = change->next;
         if (!lane->first)
             lane->end = &lane->first;
-        if (change->class->begin(change)) {
-            lane->current = change;
-            jobs_submit(lane->jobs, &change->job);
-        } else {
+        note_label(change);
+        if (is_withdrawn(change) || !change->class->begin(change)) {
             answer(change);
+        } else {
+            lane->current = change;
+            crew_submit(lane->queue, &change->job);
         }
     }
     if (!lane->current && lane->idle)
@@ -110,7 +176,7 @@ static void done(Job *job)
 
 static const JobClass change_job = {.work = work, .done = done};
 
-int lane_new(sd_event *event, void (*idle)(Node *node), Node *node, Lane **ret_lane)
+int lane_new(Crew *crew, void (*idle)(Node *node), Node *node, Lane **ret_lane)
 {
     _cleanup_(lane_freep) Lane *lane = calloc(1, sizeof(*lane));
 
@@ -120,7 +186,7 @@ int lane_new(sd_event *event, void (*idle)(Node *node), Node *node, Lane **ret_l
     lane->idle = idle;
     lane->node = node;
 
-    int r = jobs_new(event, 1, &lane->jobs);
+    int r = crew_add_queue(crew, 1, &lane->queue);
 
     if (r == 0)
         *ret_lane = TAKE_PTR(lane);
@@ -131,7 +197,6 @@ Lane *lane_free(Lane *lane)
 {
     if (!lane)
         return NULL;
-    jobs_freep(&lane->jobs);
     if (lane->current)
         release(lane->current);
     for (Change *change = lane->first, *next; change; change = next) {

@@ -1,11 +1,12 @@
 /*
  * Changes: calls that wait for a disk or the loader. A lane takes them one at a time, in order, so what begin() found is still so in
- * done(); between the two, work() runs in the lane's own thread and the loop goes on with other things. When the store is in doubt, none is
- * begun any more and the node stops.
+ * done(); between the two, work() runs without the floor (crew.h), and other things go on. When the store is in doubt, none is begun any
+ * more and the node stops.
  */
 #pragma once
 
-#include "node/jobs.h"
+#include "base/journal.h"
+#include "node/crew.h"
 #include "share/header.h"
 #include "wire/node-interface.h"
 #include "wire/server.h"
@@ -24,17 +25,27 @@ typedef struct Outcome {
 
 /* Returns false, so that begin() reads `return outcome_set(…)`. */
 bool outcome_set(Outcome *outcome, NodeError error, const char *format, ...) _printf_(3, 4);
+/* For the log: "done", or the error's name without its interface. */
+const char *outcome_name(const Outcome *outcome);
+
+/* What the journal gets when a change ends with this error. */
+typedef struct ChangeFailure {
+    NodeError error;
+    JournalEvent event;
+} ChangeFailure;
 
 typedef struct ChangeClass {
     const char *what; /* for the log: "destroys key" */
-    /* On the loop: may it, and is there anything to do? false: the outcome stands. */
+    JournalEvent event;
+    const ChangeFailure *failures; /* those that are not EVENT_CHANGE_FAILED; ends with NODE_ERROR_NONE; NULL: none */
+    /* With the floor: may it, and is there anything to do? false: the outcome stands. */
     bool (*begin)(Change *change);
-    /* In the lane's thread; changes nothing that the loop reads. */
+    /* Without the floor; changes nothing that belongs to it. */
     void (*work)(Change *change);
-    /* On the loop, after work(): makes the outcome known to the node, whatever it is. */
+    /* With the floor, after work(): makes the outcome known to the node, whatever it is. */
     void (*done)(Change *change);
     void (*clear)(Change *change); /* what the structure owns; may be NULL */
-    bool quiet;                    /* success is not logged */
+    bool quiet;                    /* success is not logged: no `event` */
 } ChangeClass;
 
 /* First member of a structure that says what is to be changed. */
@@ -49,12 +60,13 @@ struct Change {
     const void *parameters; /* of the call */
     KeyId key;              /* for the log, where there is a key */
     bool has_key;
+    char *label; /* of the key, for the log: it may be gone afterwards; NULL: not known */
     Outcome outcome;
 };
 
-/* `idle` is called on the loop whenever the lane has nothing left to do. Errors: -ENOMEM, -errno. */
-int lane_new(sd_event *event, void (*idle)(Node *node), Node *node, Lane **ret_lane) _must_check_;
-/* Waits for the change in hand. */
+/* `idle` is called, with the floor, whenever the lane has nothing left to do. Errors: -ENOMEM, -errno. */
+int lane_new(Crew *crew, void (*idle)(Node *node), Node *node, Lane **ret_lane) _must_check_;
+/* After crew_free(). */
 Lane *lane_free(Lane *lane);
 DEFINE_CLEANUP(Lane, lane_free)
 bool lane_busy(const Lane *lane);

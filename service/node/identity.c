@@ -7,6 +7,7 @@
 #include "base/crypto.h"
 #include "base/evp.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "share/hpke.h"
 
 #define PRIVATE_KEY_SIZE 32
@@ -39,17 +40,21 @@ static int from_private(const char *path, PublicHalf half, uint8_t ret_public[NO
     return r < 0 ? problem_set(problem, r, "the key %s cannot be used: %s", path, strerror(-r)) : 0;
 }
 
-static int read_one(const NodeConfig *config, const char *path, PublicHalf half, uint8_t ret_public[NODE_PUBLIC_KEY_SIZE], Problem *problem)
+/* PATH.pub; or NAME.pub beside the configuration. */
+static char *public_path_of(const char *path, const char *config_path, const char *name)
 {
-    _cleanup_free_ char *public_path = NULL;
+    const char *slash = strrchr(config_path, '/');
+
+    return path ? text_format("%s.pub", path) : text_format("%.*s%s.pub", slash ? (int)(slash + 1 - config_path) : 0, config_path, name);
+}
+
+static int read_one(const NodeConfig *config, const char *path, const char *public_path, PublicHalf half,
+                    uint8_t ret_public[NODE_PUBLIC_KEY_SIZE], Problem *problem)
+{
     _cleanup_bytes_ Bytes content = {0};
 
-    if (!path)
-        return problem_set(problem, -EINVAL, "the configuration does not say where the keys are: set SealingKey= and IdentityKey=");
-    if (asprintf(&public_path, "%s.pub", path) < 0) {
-        public_path = NULL;
+    if (!public_path)
         return problem_set(problem, -ENOMEM, "out of memory");
-    }
 
     int r = file_read(AT_FDCWD, public_path, NODE_PUBLIC_KEY_SIZE, &content);
 
@@ -63,10 +68,12 @@ static int read_one(const NodeConfig *config, const char *path, PublicHalf half,
     return 0;
 }
 
-int identity_read(const NodeConfig *config, uint8_t ret_sealing[NODE_PUBLIC_KEY_SIZE], uint8_t ret_identity[NODE_PUBLIC_KEY_SIZE],
-                  Problem *problem)
+int identity_read(const NodeConfig *config, const char *config_path, uint8_t ret_sealing[NODE_PUBLIC_KEY_SIZE],
+                  uint8_t ret_identity[NODE_PUBLIC_KEY_SIZE], Problem *problem)
 {
-    int r = read_one(config, config->sealing_key, hpke_key_public, ret_sealing, problem);
+    _cleanup_free_ char *sealing = public_path_of(config->sealing_key, config_path, "sealing-key");
+    _cleanup_free_ char *identity = public_path_of(config->identity_key, config_path, "identity-key");
+    int r = read_one(config, config->sealing_key, sealing, hpke_key_public, ret_sealing, problem);
 
-    return r < 0 ? r : read_one(config, config->identity_key, identity_public, ret_identity, problem);
+    return r < 0 ? r : read_one(config, config->identity_key, identity, identity_public, ret_identity, problem);
 }

@@ -1,7 +1,8 @@
-/* The table of keys: what the loop knows of each key this node holds or has destroyed. The loop's thread only, except where it says so. */
+/* The table of keys: what the node knows of each key it holds or has destroyed. With the floor only (crew.h), except where it says so. */
 #pragma once
 
 #include "keyring/keyring.h"
+#include "node/lock.h"
 #include "node/store.h"
 
 typedef enum KeyState {
@@ -25,13 +26,16 @@ Loaded *loaded_unref(Loaded *loaded);
 DEFINE_CLEANUP(Loaded, loaded_unref)
 #define _cleanup_loaded_ _cleanup_(loaded_unrefp)
 
-/* `stored` changes only in done() of a change in the key lane: the lane's thread may read it. */
+/* `stored` changes only in done() of a change in the key lane: the lane's work() may read it. */
 typedef struct Key {
     unsigned references;
     StoredKey stored;
     Loaded *loaded;          /* NULL: not loaded */
     bool loading;            /* a load is on its way */
+    LockWindow window;       /* of a locked key */
     struct SignJob *waiting; /* for the load */
+    uint64_t signatures;     /* partial signatures since the start */
+    uint64_t last_used;      /* seconds since 1970, for people only; 0: never */
 } Key;
 
 /* Takes what `stored` owns. NULL: no memory. */

@@ -135,7 +135,7 @@ static int reach(LoaderClient *loader, Problem *problem)
     if (!loader->config->separation)
         return start(loader, problem);
 
-    int r = link_open(loader->config->loader, &loader->link, problem);
+    int r = link_open(loader->config->loader, NULL, &loader->link, problem);
 
     return r < 0 ? problem_prefix(problem, r, "the loader cannot be reached") : 0;
 }

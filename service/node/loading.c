@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "node/log.h"
+#include "base/journal.h"
 #include "node/ops-sign.h"
 
 static int find(Node *node, CustodyKind custody, const KeyId *id, Loaded *loaded, Problem *problem)
@@ -111,8 +111,16 @@ static void clear_load(Change *change)
     key_unrefp(&load_change->key);
 }
 
-static const ChangeClass load_class = {
-    .what = "loads key", .begin = begin_load, .work = work_load, .done = done_load, .clear = clear_load, .quiet = true};
+static const ChangeFailure load_failures[] = {
+    {NODE_ERROR_KEY_UNUSABLE, EVENT_SHARE_UNUSABLE}, {NODE_ERROR_UNAVAILABLE, EVENT_SHARE_LOAD_FAILED}, {NODE_ERROR_NONE}};
+
+static const ChangeClass load_class = {.what = "loads key",
+                                       .event = EVENT_SHARE_LOADED,
+                                       .failures = load_failures,
+                                       .begin = begin_load,
+                                       .work = work_load,
+                                       .done = done_load,
+                                       .clear = clear_load};
 
 int loading_request(Node *node, Key *key)
 {
@@ -137,7 +145,7 @@ void loading_next(Node *node)
         at = keys_after(&node->keys, node->loaded_any ? &node->loaded_last : NULL);
         if (at == node->keys.n) {
             node->loading_all = false;
-            node_log(LOG_INFO, "all shares are loaded");
+            journal_log(LOG_INFO, "all shares are loaded");
             return;
         }
 

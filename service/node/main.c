@@ -7,11 +7,13 @@
 #include <sys/stat.h>
 
 #include "base/crypto.h"
-#include "node/log.h"
+#include "base/journal.h"
+#include "node/bus.h"
 #include "node/node.h"
 
-#define EXIT_USAGE 2
-#define GO_ON      (-1)
+#define EXIT_USAGE   2
+#define FILES_WANTED 4096 /* more than all doors let in (callers.c) */
+#define GO_ON        (-1)
 
 static const char help[] = "keyquorum-node --config FILE [OPTION…]\n"
                            "One node of a quorum: keeps its shares of the keys and computes partial signatures with them.\n"
@@ -19,6 +21,7 @@ static const char help[] = "keyquorum-node --config FILE [OPTION…]\n"
                            "  --config FILE          the node's configuration (keyquorum-node.conf(5))\n"
                            "  --loader PROGRAM       the loader to start when the configuration says Separation=no\n"
                            "  --require-separation   refuse a configuration that says Separation=no\n"
+                           "  --bus BUS              the message bus to be on: no (the default), system, or an address\n"
                            "  --help, --version\n"
                            "\n"
                            "Listening sockets passed in by the service manager are served in place of Listen=.\n"
@@ -34,8 +37,13 @@ static int refuse_usage(const char *program)
 static int read_options(int argc, char **argv, NodeOptions *options)
 {
     static const struct option table[] = {
-        {"config", required_argument, NULL, 'c'}, {"loader", required_argument, NULL, 'l'}, {"require-separation", no_argument, NULL, 'r'},
-        {"help", no_argument, NULL, 'h'},         {"version", no_argument, NULL, 'v'},      {NULL},
+        {"config", required_argument, NULL, 'c'},
+        {"loader", required_argument, NULL, 'l'},
+        {"require-separation", no_argument, NULL, 'r'},
+        {"bus", required_argument, NULL, 'b'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'v'},
+        {NULL},
     };
 
     for (int c; (c = getopt_long(argc, argv, "", table, NULL)) != -1;) {
@@ -49,6 +57,9 @@ static int read_options(int argc, char **argv, NodeOptions *options)
         case 'r':
             options->require_separation = true;
             break;
+        case 'b':
+            options->bus = optarg;
+            break;
         case 'h':
             return fputs(help, stdout) < 0 || fflush(stdout) != 0 ? EXIT_FAILURE : EXIT_SUCCESS;
         case 'v':
@@ -60,20 +71,38 @@ static int read_options(int argc, char **argv, NodeOptions *options)
     return options->config_path && optind == argc ? GO_ON : refuse_usage(argv[0]);
 }
 
-/* Nobody attaches to this process, and nothing of it ends up in a core file. Shares may be readable for the group: the loader's. */
+/* Nobody attaches to this process, and nothing of it ends up in a core file. Every file that it makes says itself who may read it: the gate
+ * its clients' pins, the loader the shares. */
 static int harden(void)
 {
     const struct rlimit none = {0, 0};
 
-    (void)umask(0027);
+    (void)umask(0022);
     if (prctl(PR_SET_DUMPABLE, 0) < 0 || setrlimit(RLIMIT_CORE, &none) < 0)
         return -errno;
     return 0;
 }
 
+/* A descriptor for each connection: the usual limit is for programs that use select(2). */
+static void allow_connections(void)
+{
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur >= FILES_WANTED)
+        return;
+    files.rlim_cur = files.rlim_max < FILES_WANTED ? files.rlim_max : FILES_WANTED;
+    (void)setrlimit(RLIMIT_NOFILE, &files);
+}
+
 static int fail(const Problem *problem)
 {
-    node_log(LOG_ERR, "%s", problem->text);
+    journal_log(LOG_ERR, "%s", problem->text);
+    return EXIT_FAILURE;
+}
+
+static int refuse_library(const Problem *problem)
+{
+    journal_event(EVENT_SELF_CHECK_FAILED, (JournalFields){[JOURNAL_REASON] = problem->text}, "%s", problem->text);
     return EXIT_FAILURE;
 }
 
@@ -84,7 +113,10 @@ static int run(const NodeOptions *options)
 
     if (harden() < 0)
         return fail(&(Problem){.text = "this process cannot be protected from being looked into"});
-    if (crypto_check(&problem) < 0 || node_new(options, &node, &problem) != 0)
+    allow_connections();
+    if (crypto_check(&problem) < 0)
+        return refuse_library(&problem);
+    if (node_new(options, &node, &problem) != 0)
         return fail(&problem);
 
     int status = node_run(node) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
@@ -100,7 +132,7 @@ static int run(const NodeOptions *options)
 
 int main(int argc, char **argv)
 {
-    NodeOptions options = {0};
+    NodeOptions options = {.bus = BUS_NONE};
     int r = read_options(argc, argv, &options);
 
     return r == GO_ON ? run(&options) : r;

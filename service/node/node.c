@@ -6,45 +6,13 @@
 #include <systemd/sd-daemon.h>
 
 #include "base/crypto.h"
+#include "base/journal.h"
+#include "node/bus.h"
 #include "node/identity.h"
 #include "node/loading.h"
-#include "node/log.h"
 #include "node/ops.h"
 
-#define CONNECTIONS_MAX            1024
-#define CONNECTIONS_PER_CLIENT_MAX 64
-#define CONNECTION_IDLE            (10 * 60 * MICROSECONDS_PER_SECOND)
-#define DRAIN                      (5 * MICROSECONDS_PER_SECOND)
-
-/* ---- Connections ----------------------------------------------------------------------------------------------------------- */
-
-Client *client_ref(Client *client)
-{
-    client->references++;
-    return client;
-}
-
-Client *client_unref(Client *client)
-{
-    if (client && --client->references == 0)
-        free(client);
-    return NULL;
-}
-
-/* Every unix socket is local so far. Without memory for a state, the calls of this connection are refused. */
-static void *connected(void *userdata, ServerConnection *connection, void *listener)
-{
-    Client *client = calloc(1, sizeof(*client));
-
-    if (client)
-        *client = (Client){.references = 1, .name = "local", .local = true};
-    return client;
-}
-
-static void disconnected(void *userdata, void *connection_state)
-{
-    (void)client_unref(connection_state);
-}
+#define DRAIN (5 * MICROSECONDS_PER_SECOND)
 
 /* ---- What is told to others ------------------------------------------------------------------------------------------------- */
 
@@ -71,6 +39,7 @@ void node_changed(Node *node)
     node->changes++;
     describe(node, text, sizeof(text));
     (void)sd_notifyf(0, "STATUS=%s", text);
+    bus_changed(node);
 }
 
 /* ---- Setting up: one step after the other; the ring before there is any thread ------------------------------------------------ */
@@ -81,14 +50,15 @@ static int set_up_config(Node *node, const NodeOptions *options, Problem *proble
 
     if (r < 0)
         return r;
+    journal_set_node(node->config.name);
     node->custody = custody_from_name(node->config.custody);
     if (node->config.separation)
         return 0;
     if (options->require_separation)
         return problem_set(problem, -EPERM, "%s says Separation=no, which is refused here: make node and loader different users",
                            options->config_path);
-    node_log(LOG_WARNING, "no separation: node and loader run as one user, so whoever takes over this process can read every share; for "
-                          "tests and trying out only");
+    journal_log(LOG_WARNING, "no separation: node and loader run as one user, so whoever takes over this process can read every share; for "
+                             "tests and trying out only");
     return 0;
 }
 
@@ -103,7 +73,7 @@ static int set_up_ring(Node *node, const NodeOptions *options, Problem *problem)
 
 static int set_up_identity(Node *node, const NodeOptions *options, Problem *problem)
 {
-    return identity_read(&node->config, node->sealing_key, node->identity_key, problem);
+    return identity_read(&node->config, options->config_path, node->sealing_key, node->identity_key, problem);
 }
 
 static int add_failures(void *userdata, const char *client, uint64_t failures)
@@ -116,18 +86,35 @@ static int add_failures(void *userdata, const char *client, uint64_t failures)
     return 0;
 }
 
+static void log_set_aside(const char *id)
+{
+    journal_log(LOG_WARNING,
+                "the share of key %s is without its record and set aside, as keys/%s.set-aside: either the key was never finished, or "
+                "the record was lost and has to be restored from a backup",
+                id, id);
+}
+
 static int add_key(void *userdata, StoredKey *stored)
 {
     Node *node = userdata;
     char id[2 * KEY_ID_SIZE + 1];
-    int r = keys_reserve(&node->keys);
-    Key *key = r == 0 ? key_new(stored) : NULL;
+    Key *key = NULL;
+    int r;
 
+    key_id_format(&stored->id, id);
+    if (stored->set_aside) {
+        log_set_aside(id);
+        return 0;
+    }
+    r = keys_reserve(&node->keys);
+    if (r == 0)
+        key = key_new(stored);
     if (!key)
         return r < 0 ? r : -ENOMEM;
     if (key->stored.damage) {
-        key_id_format(&key->stored.id, id);
-        node_log(LOG_ERR, "key %s is unusable: %s", id, key->stored.damage);
+        journal_event(EVENT_SHARE_UNUSABLE, (JournalFields){[JOURNAL_KEY] = id, [JOURNAL_REASON] = key->stored.damage},
+                      "key %s is unusable: %s", id, key->stored.damage);
+        bus_error(node, key->stored.damage);
     }
     keys_insert(&node->keys, key);
     return 0;
@@ -139,6 +126,10 @@ static int set_up_state(Node *node, const NodeOptions *options, Problem *problem
 
     if (r == 0)
         r = store_read_token(node->store, &node->token, problem);
+    if (r == 0)
+        r = store_read_clients(node->store, &node->clients, problem);
+    if (r == 0)
+        r = store_read_peers(node->store, &node->peers, problem);
     if (r == 0)
         r = store_read_failures(node->store, add_failures, &node->failures, problem);
     if (r == 0)
@@ -182,14 +173,14 @@ static int on_terminate(sd_event_source *source, const struct signalfd_siginfo *
     if (node->stopping || server_drain(node->server, clock_now() + DRAIN, on_drained, node) < 0)
         return sd_event_exit(node->event, 0);
     node->stopping = true;
-    node_log(LOG_INFO, "stopping: %u connections, calls in hand are finished first", server_connections(node->server));
+    journal_log(LOG_INFO, "stopping: %u connections, calls in hand are finished first", server_connections(node->server));
     (void)sd_notify(0, "STOPPING=1");
     return 0;
 }
 
 static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
-    node_log(LOG_INFO, "nothing is read anew: a changed configuration needs a restart");
+    journal_log(LOG_INFO, "nothing is read anew: a changed configuration needs a restart");
     return 0;
 }
 
@@ -219,6 +210,10 @@ static int set_up_loop(Node *node, const NodeOptions *options, Problem *problem)
         r = sd_event_add_signal(node->event, NULL, SIGINT, on_terminate, node);
     if (r >= 0)
         r = sd_event_add_signal(node->event, NULL, SIGHUP, on_reload, node);
+    if (r >= 0)
+        r = sd_event_set_watchdog(node->event, true);
+    if (r >= 0)
+        r = audit_new(node->event, &node->keys, &node->audit);
     return r < 0 ? problem_set(problem, r, "no event loop: %s", strerror(-r)) : 0;
 }
 
@@ -233,12 +228,14 @@ static unsigned threads_of(const NodeConfig *config)
 
 static int set_up_threads(Node *node, const NodeOptions *options, Problem *problem)
 {
-    int r = jobs_new(node->event, threads_of(&node->config), &node->signers);
+    int r = crew_new(node->event, &node->crew);
 
     if (r == 0)
-        r = lane_new(node->event, NULL, node, &node->pin_lane);
+        r = crew_add_queue(node->crew, threads_of(&node->config), &node->signers);
     if (r == 0)
-        r = lane_new(node->event, loading_next, node, &node->key_lane);
+        r = lane_new(node->crew, NULL, node, &node->pin_lane);
+    if (r == 0)
+        r = lane_new(node->crew, loading_next, node, &node->key_lane);
     return r < 0 ? problem_set(problem, r, "threads cannot be started: %s", strerror(-r)) : 0;
 }
 
@@ -251,24 +248,36 @@ static int set_up_server(Node *node, const NodeOptions *options, Problem *proble
         .version = KEYQUORUM_VERSION,
         .url = "https://keyquorum.example/",
         .interfaces = interfaces,
-        .limits = {CONNECTIONS_MAX, CONNECTIONS_PER_CLIENT_MAX, CONNECTION_IDLE},
         .userdata = node,
-        .connected = connected,
-        .disconnected = disconnected,
+        .limits_of = callers_limits,
+        .admits = callers_admits,
+        .connected = callers_connected,
+        .disconnected = callers_disconnected,
     };
     int r = server_new(node->event, &server_options, &node->server);
 
     return r < 0 ? problem_set(problem, r, "no server: %s", strerror(-r)) : 0;
 }
 
+/* Before anybody can connect: the gate must not go by what was right before this start. */
+static int set_up_clients(Node *node, const NodeOptions *options, Problem *problem)
+{
+    return node->config.clients ? clients_publish(&node->clients, node->config.clients, problem) : 0;
+}
+
+static int set_up_bus(Node *node, const NodeOptions *options, Problem *problem)
+{
+    return bus_open(node, options->bus, problem);
+}
+
 /* Last, since from here on callers wait for us. */
 static int set_up_listeners(Node *node, const NodeOptions *options, Problem *problem)
 {
     Listeners *listeners = &node->listeners;
-    int r = listeners_open(node->config.listen, listeners, problem);
+    int r = listeners_open(&node->config, listeners, problem);
 
     for (size_t i = 0; r == 0 && i < listeners->n; i++) {
-        r = server_listen(node->server, listeners->fds[i], NULL);
+        r = server_listen(node->server, listeners->fds[i], door_listener(listeners->doors[i]));
         if (r < 0)
             return problem_set(problem, r, "a socket cannot be served: %s", strerror(-r));
         listeners->fds[i] = -1;
@@ -279,8 +288,8 @@ static int set_up_listeners(Node *node, const NodeOptions *options, Problem *pro
 int node_new(const NodeOptions *options, Node **ret_node, Problem *problem)
 {
     static int (*const steps[])(Node * node, const NodeOptions *options, Problem *problem) = {
-        set_up_config, set_up_ring,     set_up_identity, set_up_state,  set_up_loader,
-        set_up_loop,   set_up_revision, set_up_threads,  set_up_server, set_up_listeners,
+        set_up_config,   set_up_ring,    set_up_identity, set_up_state,   set_up_loader, set_up_loop,
+        set_up_revision, set_up_threads, set_up_server,   set_up_clients, set_up_bus,    set_up_listeners,
     };
     _cleanup_node_ Node *node = calloc(1, sizeof(*node));
     int r = node ? 0 : problem_set(problem, -ENOMEM, "out of memory");
@@ -292,36 +301,51 @@ int node_new(const NodeOptions *options, Node **ret_node, Problem *problem)
     return r;
 }
 
+/* What was counted, and the last word. */
+static void tell_stopped(const Node *node)
+{
+    char count[24];
+
+    (void)snprintf(count, sizeof(count), "%llu", (unsigned long long)node->signatures);
+    audit_tell(node->audit);
+    journal_event(EVENT_NODE_STOPPED, (JournalFields){[JOURNAL_COUNT] = count}, "node %s stops after %s partial signatures",
+                  node->config.name, count);
+    journal_stop();
+}
+
 int node_run(Node *node)
 {
     char text[200];
 
+    journal_start();
     describe(node, text, sizeof(text));
-    node_log(LOG_INFO, "node %s serves %s, custody %s, ring %d; %s", node->config.name, node->config.listen, node->config.custody,
-             node->ring, text);
+    journal_event(EVENT_NODE_STARTED, NULL, "node %s serves %s, custody %s, ring %d; %s", node->config.name, node->config.listen,
+                  node->config.custody, node->ring, text);
     (void)sd_notifyf(0, "READY=1\nSTATUS=%s", text);
     node->loading_all = node->config.separation;
     loading_next(node);
 
-    int r = sd_event_loop(node->event);
+    int r = crew_run(node->crew);
 
-    node_log(LOG_INFO, "node %s stops after %llu partial signatures", node->config.name, (unsigned long long)node->signatures);
+    tell_stopped(node);
     return r;
 }
 
 bool node_idle(const Node *node)
 {
-    return !lane_busy(node->pin_lane) && !lane_busy(node->key_lane) && jobs_outstanding(node->signers) == 0;
+    return !lane_busy(node->pin_lane) && !lane_busy(node->key_lane) && crew_outstanding(node->signers) == 0;
 }
 
 Node *node_free(Node *node)
 {
+    bus_close(node);
     listeners_close(&node->listeners);
     server_freep(&node->server);
-    jobs_freep(&node->signers);
+    crew_freep(&node->crew);
     lane_freep(&node->pin_lane);
     lane_freep(&node->key_lane);
     loader_client_freep(&node->loader);
+    audit_freep(&node->audit);
     keys_clear(&node->keys);
     pin_failures_clear(&node->failures);
     stored_token_clear(&node->token);

@@ -1,35 +1,27 @@
 /*
- * The node: its state, the state of its connections, and how it answers. Everything here belongs to the loop's thread, except where it
- * says so. What waits for a disk or the loader is a change (change.h), what exponentiates is a job (jobs.h); both leave the loop free.
+ * The node: its state, the state of its connections, and how it answers. Everything here belongs to who has the floor (crew.h), except
+ * where it says so. What waits for a disk or the loader is a change (change.h), what exponentiates is a job; both go on without the floor.
  */
 #pragma once
 
 #include <systemd/sd-event.h>
 
 #include "base/node-config.h"
+#include "dbus/bus-connection.h"
 #include "keyring/keyring.h"
+#include "node/audit.h"
+#include "node/callers.h"
 #include "node/change.h"
-#include "node/jobs.h"
+#include "node/clients.h"
+#include "node/crew.h"
 #include "node/keys.h"
 #include "node/listeners.h"
 #include "node/loader-client.h"
+#include "node/peers.h"
 #include "node/pin.h"
 #include "node/store.h"
 #include "wire/node-interface.h"
 #include "wire/server.h"
-
-/* The caller at the other end of a connection. Counted: a change may outlive its connection. */
-typedef struct Client {
-    unsigned references;
-    char name[NODE_NAME_SIZE_MAX + 1]; /* on a unix socket: "local" */
-    bool local;
-    bool hello, logged_in;
-    bool has_nonce;
-    uint8_t nonce[NODE_NONCE_SIZE];
-} Client;
-
-Client *client_ref(Client *client);
-Client *client_unref(Client *client);
 
 struct Node {
     NodeConfig config;
@@ -38,21 +30,30 @@ struct Node {
     sd_event *event;
     KeySerial ring;
     Store *store;
-    StoredToken token;    /* changes only in the PIN lane's done(): its thread may read it */
+    StoredToken token;    /* changes only in the PIN lane's done(): its work() may read it */
     PinFailures failures; /* the same */
+    Clients clients;      /* the same */
+    Peers peers;          /* the same */
+    Client *callers;      /* the connections */
     Keys keys;
-    LoaderClient *loader; /* the key lane's thread only */
-    Jobs *signers;
+    LoaderClient *loader; /* the key lane's work() only */
+    Audit *audit;
+    Crew *crew;
+    CrewQueue *signers;
     Lane *pin_lane; /* changes of the token, the PIN and its failures, one at a time */
     Lane *key_lane; /* changes of keys, and loading, one at a time */
     Server *server;
     Listeners listeners;
+    BusConnection *bus; /* NULL: none is asked for */
     bool stopping;
     bool loading_all; /* in the background, one key after the other … */
     bool loaded_any;  /* … behind this one */
     KeyId loaded_last;
     uint64_t signatures;
-    uint64_t changes; /* of the key table; part of the revision */
+    uint64_t errors; /* times that it failed at something; the last of them: */
+    Problem last_error;
+    uint64_t last_error_time; /* seconds since 1970, for people only */
+    uint64_t changes;         /* of the key table; part of the revision */
     char revision_start[17];
 };
 
@@ -60,6 +61,7 @@ typedef struct NodeOptions {
     const char *config_path;
     const char *loader_path; /* NULL: beside this program, or where it is installed */
     bool require_separation;
+    const char *bus; /* "no", "system" or an address (bus.h) */
 } NodeOptions;
 
 /* Everything up to the point where calls can be answered. Before any thread exists. Errors: -errno or positive, always with a problem. */

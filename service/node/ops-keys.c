@@ -1,8 +1,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/journal.h"
 #include "node/loading.h"
-#include "node/log.h"
 #include "node/ops-sign.h"
 
 /* A change of one key. */
@@ -141,7 +141,7 @@ static void work_prepare(Change *change)
         return;
     unlink_share(change);
     if (store_remove_key(change->node->store, &change->key, &problem) < 0)
-        node_log(LOG_ERR, "a share that was refused stays behind until the next start: %s", problem.text);
+        journal_log(LOG_ERR, "a share that was refused stays behind until the next start: %s", problem.text);
 }
 
 static void done_prepare(Change *change)
@@ -155,8 +155,12 @@ static void done_prepare(Change *change)
     node_changed(change->node);
 }
 
-static const ChangeClass prepare_key = {
-    .what = "prepares key", .begin = begin_prepare, .work = work_prepare, .done = done_prepare, .clear = clear_key_change};
+static const ChangeClass prepare_key = {.what = "prepares key",
+                                        .event = EVENT_KEY_PREPARED,
+                                        .begin = begin_prepare,
+                                        .work = work_prepare,
+                                        .done = done_prepare,
+                                        .clear = clear_key_change};
 
 int op_prepare_key(Node *node, ServerCall *call, Client *client, const void *parameters)
 {
@@ -235,8 +239,12 @@ static void done_activate(Change *change)
     node_changed(change->node);
 }
 
-static const ChangeClass activate_key = {
-    .what = "activates key", .begin = begin_activate, .work = work_activate, .done = done_activate, .clear = clear_key_change};
+static const ChangeClass activate_key = {.what = "activates key",
+                                         .event = EVENT_KEY_ACTIVATED,
+                                         .begin = begin_activate,
+                                         .work = work_activate,
+                                         .done = done_activate,
+                                         .clear = clear_key_change};
 
 int op_activate_key(Node *node, ServerCall *call, Client *client, const void *parameters)
 {
@@ -290,6 +298,7 @@ static void done_set_record(Change *change)
 }
 
 static const ChangeClass set_record = {.what = "changes the record of key",
+                                       .event = EVENT_KEY_RECORD_CHANGED,
                                        .begin = begin_set_record,
                                        .work = work_set_record,
                                        .done = done_set_record,
@@ -341,8 +350,12 @@ static void done_discard(Change *change)
     node_changed(change->node);
 }
 
-static const ChangeClass discard_key = {
-    .what = "discards pending key", .begin = begin_discard, .work = work_discard, .done = done_discard, .clear = clear_key_change};
+static const ChangeClass discard_key = {.what = "discards pending key",
+                                        .event = EVENT_KEY_DISCARDED,
+                                        .begin = begin_discard,
+                                        .work = work_discard,
+                                        .done = done_discard,
+                                        .clear = clear_key_change};
 
 int op_discard_key(Node *node, ServerCall *call, Client *client, const void *parameters)
 {
@@ -382,7 +395,7 @@ static void work_destroy(Change *change)
         return;
     }
     unlink_share(change);
-    if (store_remove_key(change->node->store, &change->key, &problem) < 0)
+    if (store_remove_destroyed(change->node->store, &change->key, &problem) < 0)
         (void)problem_set(&change->outcome.problem, 0, "its sealed share stays on the disk until the next start: %s", problem.text);
 }
 
@@ -401,8 +414,12 @@ static void done_destroy(Change *change)
     node_changed(change->node);
 }
 
-static const ChangeClass destroy_key = {
-    .what = "destroys key", .begin = begin_destroy, .work = work_destroy, .done = done_destroy, .clear = clear_key_change};
+static const ChangeClass destroy_key = {.what = "destroys key",
+                                        .event = EVENT_KEY_DESTROYED,
+                                        .begin = begin_destroy,
+                                        .work = work_destroy,
+                                        .done = done_destroy,
+                                        .clear = clear_key_change};
 
 int op_destroy_key(Node *node, ServerCall *call, Client *client, const void *parameters)
 {

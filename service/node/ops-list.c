@@ -27,6 +27,7 @@ static void fill_entry(Key *key, NodeKeyEntry *entry)
         .state = (char *)key_state_name(key_state(key)),
         .reason = key->stored.damage,
         .record = key->stored.record,
+        .locked = key->stored.locked,
     };
 }
 

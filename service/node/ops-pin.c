@@ -75,8 +75,11 @@ static void done_init_token(Change *change)
     node_changed(change->node);
 }
 
-static const ChangeClass init_token = {
-    .what = "makes this node part of a token", .begin = begin_init_token, .work = store_token, .done = done_init_token};
+static const ChangeClass init_token = {.what = "makes this node part of a token",
+                                       .event = EVENT_TOKEN_INITIALISED,
+                                       .begin = begin_init_token,
+                                       .work = store_token,
+                                       .done = done_init_token};
 
 static bool begin_reset_pin(Change *change)
 {
@@ -123,12 +126,15 @@ static void done_reset_pin(Change *change)
         pin_failures_clear(failures);
 }
 
-static const ChangeClass reset_pin = {.what = "resets the PIN", .begin = begin_reset_pin, .work = work_reset_pin, .done = done_reset_pin};
+static const ChangeClass reset_pin = {
+    .what = "resets the PIN", .event = EVENT_PIN_RESET, .begin = begin_reset_pin, .work = work_reset_pin, .done = done_reset_pin};
 
 int op_init_token(Node *node, ServerCall *call, Client *client, const void *parameters)
 {
     const NodeInitTokenInput *input = parameters;
 
+    if (input->reset_pin && client->door == DOOR_GATE)
+        return op_fail(call, NODE_ERROR_NOT_LOCAL, "only a caller on the node's own host may reset the PIN");
     if (input->k > input->n)
         return server_call_invalid(call, "k");
     if (input->index > input->n)
@@ -161,7 +167,8 @@ static bool begin_prepare_pin(Change *change)
     return true;
 }
 
-static const ChangeClass prepare_pin = {.what = "prepares a new PIN", .begin = begin_prepare_pin, .work = store_token, .done = adopt};
+static const ChangeClass prepare_pin = {
+    .what = "prepares a new PIN", .event = EVENT_PIN_PREPARED, .begin = begin_prepare_pin, .work = store_token, .done = adopt};
 
 static bool begin_commit_pin(Change *change)
 {
@@ -181,7 +188,8 @@ static bool begin_commit_pin(Change *change)
     return true;
 }
 
-static const ChangeClass commit_pin = {.what = "puts a new PIN in force", .begin = begin_commit_pin, .work = store_token, .done = adopt};
+static const ChangeClass commit_pin = {
+    .what = "puts a new PIN in force", .event = EVENT_PIN_CHANGED, .begin = begin_commit_pin, .work = store_token, .done = adopt};
 
 int op_prepare_pin(Node *node, ServerCall *call, Client *client, const void *parameters)
 {
@@ -251,6 +259,15 @@ static void work_login(Change *change)
         (void)problem_set(&change->outcome.problem, 0, "it was right, but %s", problem.text);
 }
 
+/* The PIN is refused from now on: who looks after it should know. */
+static void tell_locked(const Change *change)
+{
+    const char *client = change->client->name;
+
+    journal_event(EVENT_PIN_LOCKED, (JournalFields){[JOURNAL_CLIENT] = client},
+                  "the PIN is locked for the client %s after %d wrong ones: 'kqctl node reset-pin' on this host", client, PIN_FAILURES_MAX);
+}
+
 static void done_login(Change *change)
 {
     const Login *login = (const Login *)change;
@@ -260,9 +277,14 @@ static void done_login(Change *change)
         *failures = login->failures;
     if (change->outcome.error == NODE_ERROR_NONE)
         change->client->logged_in = true;
+    else if (login->counted && login->failures == PIN_FAILURES_MAX)
+        tell_locked(change);
 }
 
-static const ChangeClass login_class = {.what = "logs in", .begin = begin_login, .work = work_login, .done = done_login, .quiet = true};
+static const ChangeFailure login_failures[] = {{NODE_ERROR_PIN_INCORRECT, EVENT_PIN_WRONG}, {NODE_ERROR_NONE}};
+
+static const ChangeClass login_class = {
+    .what = "logs in", .failures = login_failures, .begin = begin_login, .work = work_login, .done = done_login, .quiet = true};
 
 int op_answer_challenge(Node *node, ServerCall *call, Client *client, const void *parameters)
 {

@@ -2,14 +2,17 @@
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
+#include "base/journal.h"
+#include "node/bus.h"
 #include "node/loading.h"
-#include "node/log.h"
 
 typedef struct SignJob {
     Job job;
     Node *node;
     ServerCall *call;
+    Client *client;
     Key *key;
     Loaded *loaded; /* what the thread uses; NULL while waiting for the load */
     bool retried;   /* the share was gone once already */
@@ -24,18 +27,25 @@ static void sign_job_free(SignJob *sign)
 {
     (void)loaded_unref(sign->loaded);
     (void)key_unref(sign->key);
+    (void)client_unref(sign->client);
     free(sign);
+}
+
+static void audit(const SignJob *sign, const Outcome *outcome)
+{
+    audit_signature(sign->node->audit, sign->client->name, sign->key, &sign->digest, outcome);
 }
 
 static int fail(SignJob *sign, const Outcome *outcome)
 {
     int r = op_answer(sign->call, outcome);
 
+    audit(sign, outcome);
     sign_job_free(sign);
     return r;
 }
 
-/* ---- In a thread --------------------------------------------------------------------------------------------------------- */
+/* ---- Without the floor --------------------------------------------------------------------------------------------------------- */
 
 static int make_base(SignJob *sign)
 {
@@ -76,7 +86,7 @@ static void work_sign_pair(Job *job_a, Job *job_b)
     b->problem = a->problem;
 }
 
-/* ---- On the loop --------------------------------------------------------------------------------------------------------- */
+/* ---- With the floor --------------------------------------------------------------------------------------------------------- */
 
 static void done_sign(Job *job);
 
@@ -85,7 +95,7 @@ static const JobClass sign_class = {.work = work_sign, .done = done_sign, .pairs
 static void begin(SignJob *sign)
 {
     sign->loaded = loaded_ref(sign->key->loaded);
-    jobs_submit(sign->node->signers, &sign->job);
+    crew_submit(sign->node->signers, &sign->job);
 }
 
 static void wait_for_load(SignJob *sign)
@@ -124,6 +134,15 @@ static bool usable(const Key *key, const Digest *digest, Outcome *outcome)
     return outcome_set(outcome, NODE_ERROR_KEY_PENDING, "this key is not active yet: it signs nothing but its activation");
 }
 
+/* May it be used now as far as its lock is concerned? Counts. The test of a pending key is the quorum's, not a signer's. */
+static bool unlocked(const Node *node, Key *key, Outcome *outcome)
+{
+    if (!key->stored.locked || key_state(key) != KEY_ACTIVE || lock_window_take(&key->window, lock_now()))
+        return true;
+    return outcome_set(outcome, NODE_ERROR_KEY_LOCKED,
+                       "this key is locked on node %s; to unlock it, on that node's host: kqctl node unlock", node->config.name);
+}
+
 /* Somebody took the share out of the ring: load it again, once. */
 static bool retry(SignJob *sign)
 {
@@ -142,6 +161,15 @@ static bool retry(SignJob *sign)
     return true;
 }
 
+static void tell_failure(const SignJob *sign, const char *id)
+{
+    const char *client = sign->client->name, *reason = sign->problem.text;
+
+    journal_event(EVENT_SIGNATURE_FAILED, (JournalFields){[JOURNAL_CLIENT] = client, [JOURNAL_KEY] = id, [JOURNAL_REASON] = reason},
+                  "no partial signature with key %s for %s: %s", id, client, reason);
+    bus_error(sign->node, reason);
+}
+
 static void answer_failure(SignJob *sign)
 {
     Outcome outcome = {0};
@@ -149,10 +177,18 @@ static void answer_failure(SignJob *sign)
 
     if (usable(sign->key, &sign->digest, &outcome)) {
         key_id_format(&sign->key->stored.id, id);
-        node_log(LOG_WARNING, "no partial signature with key %s: %s", id, sign->problem.text);
+        tell_failure(sign, id);
         (void)outcome_set(&outcome, NODE_ERROR_UNAVAILABLE, "no partial signature: %s", sign->problem.text);
     }
     (void)fail(sign, &outcome);
+}
+
+static void count(SignJob *sign)
+{
+    sign->node->signatures++;
+    sign->key->signatures++;
+    sign->key->last_used = (uint64_t)time(NULL);
+    bus_counted(sign->node);
 }
 
 static void done_sign(Job *job)
@@ -168,7 +204,8 @@ static void done_sign(Job *job)
 
     const NodePartialSignOutput output = {{sign->partial, threshold_key_partial_size(sign->loaded->threshold)}};
 
-    sign->node->signatures++;
+    count(sign);
+    audit(sign, &(Outcome){0});
     (void)server_call_reply(sign->call, &output);
     sign_job_free(sign);
 }
@@ -182,7 +219,7 @@ void signing_go_on(Node *node, Key *key, const Outcome *outcome)
 
         next = sign->next;
         sign->next = NULL;
-        if (now.error == NODE_ERROR_NONE && usable(key, &sign->digest, &now))
+        if (now.error == NODE_ERROR_NONE && !client_withdrawn(sign->client, &now) && usable(key, &sign->digest, &now))
             begin(sign);
         else
             (void)fail(sign, &now);
@@ -204,14 +241,19 @@ int op_partial_sign(Node *node, ServerCall *call, Client *client, const void *pa
 
     Key *key = op_find_key(node, &id, &outcome);
 
-    if (!key || !usable(key, &digest, &outcome))
+    if (!key)
         return op_answer(call, &outcome);
+    if (!usable(key, &digest, &outcome) || !unlocked(node, key, &outcome)) {
+        audit_signature(node->audit, client->name, key, &digest, &outcome);
+        return op_answer(call, &outcome);
+    }
 
     SignJob *sign = malloc(sizeof(*sign));
 
     if (!sign)
         return -ENOMEM;
-    *sign = (SignJob){.job.class = &sign_class, .node = node, .call = call, .key = key_ref(key), .digest = digest};
+    *sign = (SignJob){
+        .job.class = &sign_class, .node = node, .call = call, .client = client_ref(client), .key = key_ref(key), .digest = digest};
     if (key->loaded)
         begin(sign);
     else

@@ -1,4 +1,5 @@
 #include <string.h>
+#include <time.h>
 
 #include "base/crypto.h"
 #include "node/ops.h"
@@ -13,6 +14,7 @@ int op_get_status(Node *node, ServerCall *call, Client *client, const void *para
     const StoredToken *token = &node->token;
     uint64_t counts[KEY_STATE_MAX];
     KeyringQuota quota = {0};
+    NodeText permissions[NODE_PERMISSION_MAX];
 
     keys_count(&node->keys, counts);
     if (keyring_quota(&quota) != 0)
@@ -38,6 +40,11 @@ int op_get_status(Node *node, ServerCall *call, Client *client, const void *para
         .signatures = node->signatures,
         .key_quota_used = quota.keys,
         .key_quota_max = quota.keys_max,
+        .key_bytes_used = quota.bytes,
+        .key_bytes_max = quota.bytes_max,
+        .time = (uint64_t)time(NULL),
+        .client = client->name,
+        .permissions = {permissions, permissions_view(client->permissions, permissions)},
     };
 
     return server_call_reply(call, &output);

@@ -5,38 +5,78 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/journal.h"
+
+/* Of the connection. */
 typedef enum Need {
     NEED_NOTHING,
-    NEED_LOCAL, /* a caller on this host */
     NEED_HELLO,
     NEED_LOGIN, /* and Hello */
 } Need;
 
-/* The table: method, what it needs of the connection, input, output, handler. */
-#define NODE_OPS(ROW)                                                                                                                      \
-    ROW(GetStatus, NEED_NOTHING, node_no_parameters, node_status_output, op_get_status)                                                    \
-    ROW(InitToken, NEED_LOCAL, node_init_token_input, node_no_parameters, op_init_token)                                                   \
-    ROW(Hello, NEED_NOTHING, node_hello_input, node_hello_output, op_hello)                                                                \
-    ROW(AnswerChallenge, NEED_HELLO, node_challenge_input, node_no_parameters, op_answer_challenge)                                        \
-    ROW(PreparePin, NEED_LOGIN, node_prepare_pin_input, node_no_parameters, op_prepare_pin)                                                \
-    ROW(CommitPin, NEED_LOGIN, node_commit_pin_input, node_no_parameters, op_commit_pin)                                                   \
-    ROW(ListKeys, NEED_HELLO, node_list_input, node_list_output, op_list_keys)                                                             \
-    ROW(GetKey, NEED_HELLO, node_key_input, node_get_key_output, op_get_key)                                                               \
-    ROW(PrepareKey, NEED_LOGIN, node_prepare_input, node_no_parameters, op_prepare_key)                                                    \
-    ROW(ActivateKey, NEED_LOGIN, node_activate_input, node_no_parameters, op_activate_key)                                                 \
-    ROW(DiscardKey, NEED_LOGIN, node_key_input, node_no_parameters, op_discard_key)                                                        \
-    ROW(SetRecord, NEED_LOGIN, node_set_record_input, node_no_parameters, op_set_record)                                                   \
-    ROW(DestroyKey, NEED_LOGIN, node_key_input, node_no_parameters, op_destroy_key)                                                        \
-    ROW(PartialSign, NEED_LOGIN, node_partial_sign_input, node_partial_sign_output, op_partial_sign)
+/* Of the caller: a permission, or one of these. */
+enum {
+    ANYONE = NODE_PERMISSION_MAX,
+    LOCALLY, /* only on this host: what could break the threshold never comes through the gate */
+};
 
-static int serve(ServerCall *call, void *parameters, Node *node, Need need, NodeOp op)
+#define LIST     NODE_PERMISSION_LIST
+#define SIGN     NODE_PERMISSION_SIGN
+#define GENERATE NODE_PERMISSION_GENERATE
+#define DESTROY  NODE_PERMISSION_DESTROY
+#define ADMIN    NODE_PERMISSION_ADMIN
+
+/* The table: method, what it needs of the connection and of the caller, input, output, handler. */
+#define NODE_OPS(ROW)                                                                                                                      \
+    ROW(GetStatus, NEED_NOTHING, ANYONE, node_no_parameters, node_status_output, op_get_status)                                            \
+    ROW(InitToken, NEED_NOTHING, ADMIN, node_init_token_input, node_no_parameters, op_init_token)                                          \
+    ROW(Hello, NEED_NOTHING, ANYONE, node_hello_input, node_hello_output, op_hello)                                                        \
+    ROW(AnswerChallenge, NEED_HELLO, ANYONE, node_challenge_input, node_no_parameters, op_answer_challenge)                                \
+    ROW(PreparePin, NEED_LOGIN, ADMIN, node_prepare_pin_input, node_no_parameters, op_prepare_pin)                                         \
+    ROW(CommitPin, NEED_LOGIN, ADMIN, node_commit_pin_input, node_no_parameters, op_commit_pin)                                            \
+    ROW(ListKeys, NEED_HELLO, LIST, node_list_input, node_list_output, op_list_keys)                                                       \
+    ROW(GetKey, NEED_HELLO, LIST, node_key_input, node_get_key_output, op_get_key)                                                         \
+    ROW(PrepareKey, NEED_LOGIN, GENERATE, node_prepare_input, node_no_parameters, op_prepare_key)                                          \
+    ROW(ActivateKey, NEED_LOGIN, GENERATE, node_activate_input, node_no_parameters, op_activate_key)                                       \
+    ROW(DiscardKey, NEED_LOGIN, GENERATE, node_key_input, node_no_parameters, op_discard_key)                                              \
+    ROW(SetRecord, NEED_LOGIN, GENERATE, node_set_record_input, node_no_parameters, op_set_record)                                         \
+    ROW(DestroyKey, NEED_LOGIN, DESTROY, node_key_input, node_no_parameters, op_destroy_key)                                               \
+    ROW(PartialSign, NEED_LOGIN, SIGN, node_partial_sign_input, node_partial_sign_output, op_partial_sign)                                 \
+    ROW(AnnounceClient, NEED_NOTHING, ANYONE, node_announce_input, node_no_parameters, op_announce_client)                                 \
+    ROW(AuthorizeClient, NEED_NOTHING, LOCALLY, node_authorize_input, node_no_parameters, op_authorize_client)                             \
+    ROW(DeauthorizeClient, NEED_NOTHING, LOCALLY, node_name_input, node_no_parameters, op_deauthorize_client)                              \
+    ROW(ListClients, NEED_NOTHING, LOCALLY, node_no_parameters, node_clients_output, op_list_clients)                                      \
+    ROW(SetPeers, NEED_NOTHING, LOCALLY, node_peers, node_no_parameters, op_set_peers)                                                     \
+    ROW(ListPeers, NEED_NOTHING, LOCALLY, node_no_parameters, node_peers, op_list_peers)                                                   \
+    ROW(LockKey, NEED_NOTHING, LOCALLY, node_key_input, node_no_parameters, op_lock_key)                                                   \
+    ROW(UnlockKey, NEED_NOTHING, LOCALLY, node_unlock_input, node_no_parameters, op_unlock_key)
+
+/* The reason says what to type: what the client has, and this. */
+static int refuse_permission(Node *node, ServerCall *call, const Client *client, const char *method, NodePermission permission)
+{
+    char present[PERMISSIONS_TEXT_SIZE], wanted[PERMISSIONS_TEXT_SIZE];
+
+    permissions_format(client->permissions, ",", present);
+    permissions_format(client->permissions | 1u << permission, ",", wanted);
+    journal_event(EVENT_PERMISSION_DENIED,
+                  (JournalFields){[JOURNAL_CLIENT] = client->name, [JOURNAL_OPERATION] = method, [JOURNAL_PERMISSIONS] = present},
+                  "client %s was denied %s: it has no permission '%s'", client->name, method, node_permission_name(permission));
+    return op_fail(
+        call, NODE_ERROR_PERMISSION_DENIED,
+        "client %s has no permission '%s' at node %s; to give it, on that node's host: kqctl node authorize CLIENTCARD --allow %s",
+        client->name, node_permission_name(permission), node->config.name, wanted);
+}
+
+static int serve(ServerCall *call, void *parameters, Node *node, const char *method, Need need, unsigned who, NodeOp op)
 {
     Client *client = server_call_state(call);
 
     if (!client)
         return -ENOMEM;
-    if (need == NEED_LOCAL && !client->local)
+    if (who == LOCALLY && client->door == DOOR_GATE)
         return op_fail(call, NODE_ERROR_NOT_LOCAL, "only a caller on the node's own host may do this");
+    if (who < NODE_PERMISSION_MAX && !(client->permissions & 1u << who))
+        return refuse_permission(node, call, client, method, (NodePermission)who);
     if (need >= NEED_HELLO && !client->hello)
         return op_fail(call, NODE_ERROR_HELLO_REQUIRED, "say Hello first");
     if (need >= NEED_LOGIN && !client->logged_in)
@@ -45,12 +85,12 @@ static int serve(ServerCall *call, void *parameters, Node *node, Need need, Node
 }
 
 /* A ServerHandler per row, since a handler is not told which method it serves. */
-#define HANDLER(name, need, input, output, op)                                                                                             \
+#define HANDLER(name, need, who, input, output, op)                                                                                        \
     static int serve_##name(ServerCall *call, void *parameters, void *userdata)                                                            \
     {                                                                                                                                      \
-        return serve(call, parameters, userdata, need, op);                                                                                \
+        return serve(call, parameters, userdata, #name, need, who, op);                                                                    \
     }
-#define METHOD(name, need, input, output, op) {#name, &input, &output, serve_##name},
+#define METHOD(name, need, who, input, output, op) {#name, &input, &output, serve_##name},
 
 NODE_OPS(HANDLER)
 

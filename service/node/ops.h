@@ -26,6 +26,14 @@ int op_discard_key(Node *node, ServerCall *call, Client *client, const void *par
 int op_set_record(Node *node, ServerCall *call, Client *client, const void *parameters);
 int op_destroy_key(Node *node, ServerCall *call, Client *client, const void *parameters);
 int op_partial_sign(Node *node, ServerCall *call, Client *client, const void *parameters);
+int op_announce_client(Node *node, ServerCall *call, Client *client, const void *parameters);
+int op_authorize_client(Node *node, ServerCall *call, Client *client, const void *parameters);
+int op_deauthorize_client(Node *node, ServerCall *call, Client *client, const void *parameters);
+int op_list_clients(Node *node, ServerCall *call, Client *client, const void *parameters);
+int op_set_peers(Node *node, ServerCall *call, Client *client, const void *parameters);
+int op_list_peers(Node *node, ServerCall *call, Client *client, const void *parameters);
+int op_lock_key(Node *node, ServerCall *call, Client *client, const void *parameters);
+int op_unlock_key(Node *node, ServerCall *call, Client *client, const void *parameters);
 
 /* Reply with an error of the interface. */
 int op_fail(ServerCall *call, NodeError error, const char *format, ...) _printf_(3, 4);

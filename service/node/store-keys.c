@@ -11,11 +11,12 @@
 
 #define ID_TEXT_SIZE (2 * KEY_ID_SIZE)
 
-/* The three files of a key; a bit each while the directory is read. */
+/* The files of a key; a bit each while the directory is read. */
 enum {
     FILE_SHARE,
     FILE_RECORD,
     FILE_TOMBSTONE,
+    FILE_ASIDE,
     FILE_MAX,
 };
 
@@ -23,6 +24,7 @@ static const char *const suffixes[FILE_MAX] = {
     [FILE_SHARE] = ".share",
     [FILE_RECORD] = ".record",
     [FILE_TOMBSTONE] = ".tombstone",
+    [FILE_ASIDE] = ".set-aside",
 };
 
 typedef struct RecordContent {
@@ -30,6 +32,7 @@ typedef struct RecordContent {
     Bytes share;      /* SHA-256 of the share file */
     Bytes activation; /* empty: pending */
     NodeRecord record;
+    bool locked;
 } RecordContent;
 
 static const Layout record_layout = {
@@ -41,6 +44,7 @@ static const Layout record_layout = {
         {"share", FIELD_BYTES, offsetof(RecordContent, share), SHA256_SIZE, SHA256_SIZE},
         {"activation", FIELD_BYTES, offsetof(RecordContent, activation), 1, NODE_SIGNATURE_SIZE_MAX, .optional = true},
         {"record", FIELD_STRUCT, offsetof(RecordContent, record), .of = &node_record},
+        {"locked", FIELD_BOOL, offsetof(RecordContent, locked), .optional = true},
         {NULL},
     },
 };
@@ -101,7 +105,7 @@ static int hash_of(const Bytes *content, Bytes *ret_hash)
 
 static int write_record(Store *store, const StoredKey *key)
 {
-    const RecordContent content = {id_bytes(&key->id), key->share_hash, key->activation, key->record};
+    const RecordContent content = {id_bytes(&key->id), key->share_hash, key->activation, key->record, key->locked};
     char name[KEY_FILE_NAME_SIZE];
 
     file_name(&key->id, FILE_RECORD, name);
@@ -156,6 +160,16 @@ int store_remove_key(Store *store, const KeyId *id, Problem *problem)
     if (r == 0)
         r = remove_file(store, id, FILE_SHARE);
     return r < 0 ? problem_set(problem, r, "the key's files cannot be removed: %s", store_write_fault(r)) : 0;
+}
+
+int store_remove_destroyed(Store *store, const KeyId *id, Problem *problem)
+{
+    int r = store_remove_key(store, id, problem);
+
+    if (r < 0)
+        return r;
+    r = remove_file(store, id, FILE_ASIDE);
+    return r < 0 ? problem_set(problem, r, "the key's share that was set aside cannot be removed: %s", store_write_fault(r)) : 0;
 }
 
 int store_write_tombstone(Store *store, const KeyId *id, const char *client, Problem *problem)
@@ -262,6 +276,7 @@ static int read_record(const Store *store, StoredKey *key, Problem *problem)
     }
     key->has_record = true;
     key->record = content.record;
+    key->locked = content.locked;
     key->activation = bytes_take(&content.activation);
     key->share_hash = bytes_take(&content.share);
     bytes_clear(&content.key);
@@ -312,24 +327,38 @@ static int read_key(const Store *store, StoredKey *key)
     return 0;
 }
 
-/* A tombstone finishes its interrupted destruction; a share without a record is an unfinished preparation or removal. */
-static int tidy(Store *store, const Found *found)
+static int rename_file(Store *store, const KeyId *id, unsigned from, unsigned to)
 {
-    if (!found->has[FILE_TOMBSTONE] && found->has[FILE_RECORD])
-        return 0;
-    if (!found->has[FILE_SHARE] && !found->has[FILE_RECORD])
-        return 0;
-    return store_remove_key(store, &found->id, NULL);
+    char from_name[KEY_FILE_NAME_SIZE], to_name[KEY_FILE_NAME_SIZE];
+
+    file_name(id, from, from_name);
+    file_name(id, to, to_name);
+    return store_wrote(store, file_rename(store->keys, from_name, to_name));
+}
+
+/* A tombstone finishes its interrupted destruction. A share without a record is an unfinished preparation or removal; or the record of a
+ * real key was lost, which looks the same: so nothing is removed, and with the record the share comes back. */
+static int tidy(Store *store, const Found *found, bool *ret_set_aside)
+{
+    const bool *has = found->has;
+
+    *ret_set_aside = false;
+    if (has[FILE_TOMBSTONE])
+        return has[FILE_SHARE] || has[FILE_RECORD] || has[FILE_ASIDE] ? store_remove_destroyed(store, &found->id, NULL) : 0;
+    if (has[FILE_RECORD])
+        return !has[FILE_SHARE] && has[FILE_ASIDE] ? rename_file(store, &found->id, FILE_ASIDE, FILE_SHARE) : 0;
+    *ret_set_aside = has[FILE_SHARE];
+    return has[FILE_SHARE] ? rename_file(store, &found->id, FILE_SHARE, FILE_ASIDE) : 0;
 }
 
 static int read_found(Store *store, const Found *found, int (*callback)(void *userdata, StoredKey *key), void *userdata)
 {
     _cleanup_stored_key_ StoredKey key = {.id = found->id, .destroyed = found->has[FILE_TOMBSTONE]};
-    int r = tidy(store, found);
+    int r = tidy(store, found, &key.set_aside);
 
-    if (r == 0 && !key.destroyed && !found->has[FILE_RECORD])
+    if (r == 0 && !key.destroyed && !key.set_aside && !found->has[FILE_RECORD])
         return 0;
-    if (r == 0 && !key.destroyed)
+    if (r == 0 && !key.destroyed && !key.set_aside)
         r = read_key(store, &key);
     return r < 0 ? r : callback(userdata, &key);
 }

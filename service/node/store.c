@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
+#include "node/remains.h"
 #include "node/state-file.h"
 #include "node/store-internal.h"
 
@@ -88,13 +89,20 @@ static int make_directory(int parent, const char *name, mode_t mode, int *ret_fd
     return 0;
 }
 
+static int try_lock(const void *directory)
+{
+    if (flock(*(const int *)directory, LOCK_EX | LOCK_NB) == 0)
+        return 0;
+    return errno == EWOULDBLOCK ? 1 : -errno;
+}
+
 static int lock_directory(int directory, Problem *problem)
 {
-    if (flock(directory, LOCK_EX | LOCK_NB) == 0)
-        return 0;
-    if (errno == EWOULDBLOCK)
+    int r = remains_wait(try_lock, &directory);
+
+    if (r > 0)
         return problem_set(problem, -EBUSY, "another node uses it: stop that one first");
-    return problem_set(problem, -errno, "it cannot be locked: %s", strerror(errno));
+    return r == 0 ? 0 : problem_set(problem, r, "it cannot be locked: %s", strerror(-r));
 }
 
 static bool is_there(int directory, const char *name)

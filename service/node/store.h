@@ -4,20 +4,26 @@
  *
  *   format                   "keyquorum node state 1"
  *   token.json               the token this node is part of, with its PIN verifiers
+ *   clients.json             the authorized clients
+ *   peers.json               the other nodes of the token
  *   failures/CLIENT.json     wrong PINs in a row of that client
  *   keys/ID.share            the sealed share as it came
  *   keys/ID.record           what else is known of the key, and the SHA-256 of its share file
- *   keys/ID.tombstone        the key is destroyed; this file wins over the other two
+ *   keys/ID.tombstone        the key is destroyed; this file wins over the others
+ *   keys/ID.set-aside        a share without a record, found at a start
  *
  * A key is stored share first, record second, and removed record first: a share without a record is an unfinished preparation or
- * removal, and is cleared away at the next start. Functions that write may be called from one thread per kind of file (token and failures;
- * keys).
+ * removal. It may also be that a real key has lost its record, so the share is set aside at the next start, where it harms nothing, and
+ * taken back when a start finds the record. Functions that write may be called from one thread per kind of file (token, clients, peers
+ * and failures; keys).
  */
 #pragma once
 
 #include <stdbool.h>
 
 #include "base/problem.h"
+#include "node/clients.h"
+#include "node/peers.h"
 #include "share/sealed.h"
 #include "wire/node-interface.h"
 
@@ -52,6 +58,14 @@ void stored_token_clear(StoredToken *token);
 int store_read_token(const Store *store, StoredToken *ret_token, Problem *problem) _must_check_;
 int store_write_token(Store *store, const StoredToken *token, Problem *problem) _must_check_;
 
+/* ---- Clients and peers -------------------------------------------------------------------------------------------------- */
+
+/* Empty tables if there are none. Errors: -EBADMSG damaged: the node must not start, the problem says what to do; -errno. */
+int store_read_clients(const Store *store, Clients *ret_clients, Problem *problem) _must_check_;
+int store_write_clients(Store *store, const Clients *clients, Problem *problem) _must_check_;
+int store_read_peers(const Store *store, Peers *ret_peers, Problem *problem) _must_check_;
+int store_write_peers(Store *store, const Peers *peers, Problem *problem) _must_check_;
+
 /* ---- Wrong PINs in a row ---------------------------------------------------------------------------------------------- */
 
 #define STORE_FAILURES_DAMAGED UINT64_MAX /* nobody knows how many: counts as locked */
@@ -67,9 +81,11 @@ int store_write_failures(Store *store, const char *client, uint64_t failures, Pr
 typedef struct StoredKey {
     KeyId id;
     bool destroyed;  /* then nothing else is known */
+    bool set_aside;  /* its share was, right now: it is no key of this node; nothing else is known */
     char *damage;    /* why the key cannot be used, in words; NULL: it can */
     bool has_record; /* false (only with damage): record and activation are unknown */
     NodeRecord record;
+    bool locked;      /* it signs only while an operator has unlocked it */
     Bytes activation; /* empty: pending */
     Bytes share_hash; /* SHA-256 of the share file */
     Bytes common;     /* the common header; empty if the share file is damaged */
@@ -88,5 +104,7 @@ int store_add_key(Store *store, StoredKey *key, const Bytes *sealed, Problem *pr
 int store_write_record(Store *store, const StoredKey *key, Problem *problem) _must_check_;
 /* Remove record and share. Errors: -errno. */
 int store_remove_key(Store *store, const KeyId *id, Problem *problem) _must_check_;
+/* And a share that was set aside: with a tombstone, nothing of the key is kept. Errors: -errno. */
+int store_remove_destroyed(Store *store, const KeyId *id, Problem *problem) _must_check_;
 /* Write the tombstone; durable when this returns 0. Errors: -errno: the key is as it was. */
 int store_write_tombstone(Store *store, const KeyId *id, const char *client, Problem *problem) _must_check_;

@@ -1,0 +1,161 @@
+#include <string.h>
+
+#include "base/journal.h"
+#include "node/ops.h"
+
+/* LockKey, and UnlockKey in its two forms: open a window in memory, or remove the flag. */
+typedef struct LockChange {
+    Change change;
+    Key *target;
+} LockChange;
+
+static void clear_lock(Change *change)
+{
+    key_unrefp(&((LockChange *)change)->target);
+}
+
+static bool find_target(Change *change)
+{
+    Key *key = op_find_key(change->node, &change->key, &change->outcome);
+
+    if (!key)
+        return false;
+    if (!key->stored.has_record)
+        return outcome_set(&change->outcome, NODE_ERROR_KEY_UNUSABLE, "%s", key->stored.damage);
+    ((LockChange *)change)->target = key_ref(key);
+    return true;
+}
+
+static void write_flag(Change *change, bool locked)
+{
+    StoredKey changed = ((LockChange *)change)->target->stored; /* borrowed for the time of one write */
+    Problem problem = PROBLEM_INIT;
+
+    changed.locked = locked;
+    if (store_write_record(change->node->store, &changed, &problem) < 0)
+        (void)outcome_set(&change->outcome, NODE_ERROR_UNAVAILABLE, "%s", problem.text);
+}
+
+static void adopt_flag(Change *change, bool locked)
+{
+    Key *key = ((LockChange *)change)->target;
+
+    if (change->outcome.error != NODE_ERROR_NONE)
+        return;
+    key->stored.locked = locked;
+    node_changed(change->node);
+}
+
+/* ---- LockKey ---------------------------------------------------------------------------------------------------------------- */
+
+/* Again: what stood before us in the line may have opened it. */
+static bool begin_lock(Change *change)
+{
+    LockChange *lock = (LockChange *)change;
+
+    if (!find_target(change))
+        return false;
+    lock->target->window = (LockWindow){0};
+    return !lock->target->stored.locked;
+}
+
+static void work_lock(Change *change)
+{
+    write_flag(change, true);
+}
+
+static void done_lock(Change *change)
+{
+    ((LockChange *)change)->target->window = (LockWindow){0};
+    adopt_flag(change, true);
+}
+
+static const ChangeClass lock_key = {
+    .what = "locks key", .begin = begin_lock, .work = work_lock, .done = done_lock, .clear = clear_lock, .event = EVENT_KEY_LOCKED};
+
+/* The window closes at once, whatever the lane is waiting for, and whatever becomes of the flag. */
+int op_lock_key(Node *node, ServerCall *call, Client *client, const void *parameters)
+{
+    const NodeKeyInput *input = parameters;
+    const KeyId id = op_key_id(&input->key);
+    Key *key = keys_find(&node->keys, &id);
+
+    if (key)
+        key->window = (LockWindow){0};
+    return op_change(node->key_lane, sizeof(LockChange), &lock_key, node, call, client, parameters, &input->key);
+}
+
+/* ---- UnlockKey -------------------------------------------------------------------------------------------------------------- */
+
+static void log_window(const Change *change, const NodeUnlockInput *input)
+{
+    char key[2 * KEY_ID_SIZE + 1], seconds[24], count[24];
+
+    key_id_format(&change->key, key);
+    (void)snprintf(seconds, sizeof(seconds), "%llu", (unsigned long long)input->seconds);
+    (void)snprintf(count, sizeof(count), "%llu", (unsigned long long)input->count);
+
+    const JournalFields fields = {
+        [JOURNAL_CLIENT] = change->client->name,
+        [JOURNAL_KEY] = key,
+        [JOURNAL_LABEL] = ((const LockChange *)change)->target->stored.record.private_label,
+        [JOURNAL_SECONDS] = input->seconds > 0 ? seconds : NULL,
+        [JOURNAL_COUNT] = input->count > 0 ? count : NULL,
+    };
+
+    journal_event(EVENT_KEY_UNLOCKED, fields, "%s unlocks key %s for %s%s%s%s%s", change->client->name, key,
+                  input->seconds > 0 ? seconds : "", input->seconds > 0 ? " seconds" : "",
+                  input->seconds > 0 && input->count > 0 ? ", " : "", input->count > 0 ? count : "", input->count > 0 ? " signatures" : "");
+}
+
+/* Nothing is stored: a change only so as to stand in line with what was asked before. */
+static bool begin_unlock(Change *change)
+{
+    const NodeUnlockInput *input = change->parameters;
+
+    if (!find_target(change))
+        return false;
+
+    Key *key = ((LockChange *)change)->target;
+
+    if (!key->stored.locked)
+        return outcome_set(&change->outcome, NODE_ERROR_REJECTED, "this key is not locked here, and so cannot be unlocked for a while");
+    key->window = lock_window(input->seconds, input->count, lock_now());
+    log_window(change, input);
+    return false;
+}
+
+static const ChangeClass unlock_key = {.what = "unlocks key", .begin = begin_unlock, .clear = clear_lock, .quiet = true};
+
+static bool begin_unlock_permanently(Change *change)
+{
+    return find_target(change) && ((LockChange *)change)->target->stored.locked;
+}
+
+static void work_unlock_permanently(Change *change)
+{
+    write_flag(change, false);
+}
+
+static void done_unlock_permanently(Change *change)
+{
+    adopt_flag(change, false);
+}
+
+static const ChangeClass unlock_key_permanently = {.what = "unlocks for good key",
+                                                   .begin = begin_unlock_permanently,
+                                                   .work = work_unlock_permanently,
+                                                   .done = done_unlock_permanently,
+                                                   .clear = clear_lock,
+                                                   .event = EVENT_KEY_UNLOCKED};
+
+int op_unlock_key(Node *node, ServerCall *call, Client *client, const void *parameters)
+{
+    const NodeUnlockInput *input = parameters;
+    const bool limited = input->seconds > 0 || input->count > 0;
+
+    if (limited == input->permanently)
+        return server_call_invalid(call, input->permanently ? "permanently" : "seconds");
+    return op_change(node->key_lane, sizeof(LockChange), input->permanently ? &unlock_key_permanently : &unlock_key, node, call, client,
+                     parameters, &input->key);
+}
