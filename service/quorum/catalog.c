@@ -10,6 +10,7 @@
 #include "quorum/proof.h"
 #include "quorum/records.h"
 #include "quorum/snapshot.h"
+#include "quorum/steps.h"
 
 /* A node that did not answer is left out of the next refreshes, for longer each time it fails again. */
 #define PAUSE_MIN MICROSECONDS_PER_SECOND
@@ -215,7 +216,7 @@ static int promote(Quorum *quorum, Group *group, Microseconds deadline, NodeSet 
     _cleanup_node_answers_ NodeAnswers answers = {0};
     NodeActivateInput input = {{group->id.bytes, KEY_ID_SIZE}, group->core->activation};
     const void *inputs[] = {&input};
-    NodeSet nodes = group->in[KEY_PENDING] & ~group->core->told & ~*away;
+    NodeSet nodes = group->in[KEY_PENDING] & ~group->core->told & ~group->core->forbids & ~*away;
     int r;
 
     if (nodes == 0)
@@ -228,6 +229,7 @@ static int promote(Quorum *quorum, Group *group, Microseconds deadline, NodeSet 
     NodeSet done = node_answers_good(&answers);
 
     group->core->told |= done;
+    group->core->forbids |= steps_with_error(&answers, NODE_ERROR_PERMISSION_DENIED);
     group->in[KEY_PENDING] &= ~done;
     group->in[KEY_ACTIVE] |= done;
     *away |= nodes & ~done;

@@ -1,7 +1,10 @@
 #include "quorum/connection.h"
 
 #include <errno.h>
+#include <string.h>
 
+#include "base/address.h"
+#include "quorum/card.h"
 #include "quorum/state.h"
 
 static ConnectionPool *pool_of(Quorum *quorum, unsigned index)
@@ -111,11 +114,70 @@ static int take_slot(Quorum *quorum, Connection *connection)
     return r;
 }
 
+/* A reference, or NULL: it has not been read. */
+static TlsIdentity *identity_now(Quorum *quorum)
+{
+    (void)pthread_mutex_lock(&quorum->lock);
+
+    TlsIdentity *identity = quorum->identity ? tls_identity_ref(quorum->identity) : NULL;
+
+    (void)pthread_mutex_unlock(&quorum->lock);
+    return identity;
+}
+
+/* Another thread may have been faster; then its one is dropped for ours, which is the same. */
+static void keep_identity(Quorum *quorum, TlsIdentity *identity)
+{
+    (void)pthread_mutex_lock(&quorum->lock);
+
+    TlsIdentity *before = quorum->identity;
+
+    quorum->identity = tls_identity_ref(identity);
+    (void)pthread_mutex_unlock(&quorum->lock);
+    tls_identity_unref(before);
+}
+
+static int find_identity(Quorum *quorum, TlsIdentity **ret_identity, Problem *problem)
+{
+    TlsIdentity *identity = identity_now(quorum);
+    _cleanup_free_ char *path = identity ? NULL : roster_client_key(quorum->roster);
+    int r = identity ? 0 : path ? tls_identity_read(path, &identity, problem) : problem_set(problem, -ENOMEM, "out of memory");
+
+    if (r < 0)
+        return r;
+    if (path)
+        keep_identity(quorum, identity);
+    *ret_identity = identity;
+    return 0;
+}
+
+void connection_read_identity(Quorum *quorum)
+{
+    _cleanup_tls_identity_ TlsIdentity *identity = NULL;
+
+    if (roster_needs_client_key(quorum->roster) && find_identity(quorum, &identity, NULL) < 0)
+        return; /* connection_open() will say */
+}
+
+static int open_link(Quorum *quorum, const NodeCard *card, Link **ret_link, Problem *problem)
+{
+    _cleanup_tls_identity_ TlsIdentity *identity = NULL;
+    StreamPeer peer = {.n_pins = card_has_key(card->next_tls_pin) ? 2 : 1, .silence = quorum->roster->connect_timeout};
+    int r = address_is_tls(card->address) ? find_identity(quorum, &identity, problem) : 0;
+
+    if (r < 0)
+        return r;
+    peer.own = identity;
+    memcpy(peer.pins[0], card->tls_pin, TLS_PIN_SIZE);
+    memcpy(peer.pins[1], card->next_tls_pin, TLS_PIN_SIZE);
+    return link_open(card->address, &peer, ret_link, problem);
+}
+
 int connection_open(Quorum *quorum, unsigned index, Connection **ret_connection, Problem *problem)
 {
     _cleanup_(link_closep) Link *link = NULL;
     _cleanup_free_ Connection *connection = NULL;
-    int r = link_open(quorum->roster->nodes[index - 1].address, &link, problem);
+    int r = open_link(quorum, &quorum->roster->nodes[index - 1], &link, problem);
 
     if (r < 0)
         return r;

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "quorum/catalog.h"
+#include "quorum/status.h"
 #include "quorum/steps.h"
 
 /* So many tombstones leave fewer than k shares. */
@@ -30,11 +31,23 @@ static int check_known(Quorum *quorum, const CatalogView *view, const KeyId *id,
     return 0;
 }
 
+static int not_permitted(Quorum *quorum, NodeSet forbidding, Problem *problem)
+{
+    char names[NODE_NAMES_SIZE];
+
+    steps_name_nodes(quorum, forbidding, names);
+    return problem_set(
+        problem, QUORUM_E_REFUSED,
+        "Destroying a key needs the permission 'destroy' at %u nodes (kqctl node authorize); missing at %s; nothing was touched",
+        tombstones_needed(quorum_roster(quorum)), names);
+}
+
 /* The nodes that answer and accept the login: a node that would refuse is not counted on. */
 static int reach(Quorum *quorum, NodeSet *ret_reached, Problem *problem)
 {
     _cleanup_node_answers_ NodeAnswers answers = {0};
     const Roster *roster = quorum_roster(quorum);
+    NodeSet forbidding;
     int r = quorum_ask(quorum, node_set_all(roster->n), ASK_LOGGED_IN, NODE_METHOD("GetStatus"), &node_no_parameters,
                        (const void *[]){NULL}, true, &node_status_output, quorum_deadline(quorum), &answers);
 
@@ -42,7 +55,10 @@ static int reach(Quorum *quorum, NodeSet *ret_reached, Problem *problem)
         return problem_set(problem, r, "Destroying a key needs the PIN");
     if (node_set_count(node_answers_good(&answers)) < tombstones_needed(roster))
         return too_few(quorum, &answers, problem);
-    *ret_reached = node_answers_good(&answers);
+    forbidding = status_forbidding(&answers, NODE_PERMISSION_DESTROY);
+    if (node_set_count(node_answers_good(&answers) & ~forbidding) < tombstones_needed(roster))
+        return not_permitted(quorum, forbidding, problem);
+    *ret_reached = node_answers_good(&answers) & ~forbidding;
     return 0;
 }
 

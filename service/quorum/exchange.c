@@ -40,6 +40,8 @@ static void finish(Exchange *exchange)
 /* The node did not answer. `words` NULL: those of the error. */
 static void fail(Exchange *exchange, int r, const char *words)
 {
+    if (!words && exchange->connection)
+        words = link_words(exchange->connection->link);
     exchange->r = r;
     set_words(exchange, "%s", words ? words : r == -ECONNRESET ? "it closed the connection" : strerror(-r));
     connection_close(exchange->quorum, TAKE_PTR(exchange->connection));
@@ -52,7 +54,7 @@ static void refuse(Exchange *exchange, NodeError error)
     static const char *const defaults[NODE_ERROR_MAX] = {
         [NODE_ERROR_PIN_INCORRECT] = "it refuses the PIN",
         [NODE_ERROR_PIN_LOCKED] = "it has locked this client after too many wrong PINs",
-        [NODE_ERROR_STALE_VERSION] = "it has missed a change of the PIN: 'kqctl sync --reset-stale-pins' on its host",
+        [NODE_ERROR_STALE_VERSION] = "it has missed a change of the PIN: 'kqctl node reset-pin' on its host",
         [NODE_ERROR_NOT_INITIALIZED] = "it belongs to no token yet",
         [NODE_ERROR_WRONG_TOKEN] = "it belongs to another token, or is another node of this one",
     };

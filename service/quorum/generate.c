@@ -72,6 +72,19 @@ static int common_custody(const Roster *roster, const NodeAnswers *answers, Cust
     return 0;
 }
 
+static int check_permissions(Quorum *quorum, const NodeAnswers *answers, Problem *problem)
+{
+    NodeSet forbidding = status_forbidding(answers, NODE_PERMISSION_GENERATE) | status_forbidding(answers, NODE_PERMISSION_SIGN);
+    char names[NODE_NAMES_SIZE];
+
+    if (forbidding == 0)
+        return 0;
+    steps_name_nodes(quorum, forbidding, names);
+    return problem_set(problem, QUORUM_E_REFUSED,
+                       "Making a key needs the permissions 'generate' and 'sign' at all nodes (kqctl node authorize); missing at %s",
+                       names);
+}
+
 /* All n nodes answer, accept the login and fit the roster. `custody` is filled in if the caller left it open. */
 static int check_nodes(Quorum *quorum, CustodyKind *custody, Problem *problem)
 {
@@ -89,6 +102,8 @@ static int check_nodes(Quorum *quorum, CustodyKind *custody, Problem *problem)
     }
     for (unsigned i = 1; r == 0 && i <= roster->n; i++)
         r = check_node(roster, i, answers.of[i - 1].output, problem);
+    if (r == 0)
+        r = check_permissions(quorum, &answers, problem);
     if (r == 0 && *custody == CUSTODY_INVALID)
         r = common_custody(roster, &answers, custody, problem);
     return r;

@@ -5,6 +5,7 @@
 #include "quorum/pin.h"
 #include "quorum/state.h"
 #include "quorum/status.h"
+#include "quorum/steps.h"
 
 #define VERSION_LEAP ((uint64_t)1 << 32) /* a node that claims a PIN version so much newer than the others' lies */
 
@@ -58,6 +59,32 @@ static bool is_new(const NodeStatusOutput *status)
     return status->pin_version == 1 && status->active + status->pending + status->unusable + status->destroyed == 0;
 }
 
+/* Before the first node is told anything: a token that some nodes know and others do not helps nobody. */
+static int check_permissions(const Init *init, Problem *problem)
+{
+    NodeSet forbidding = status_forbidding(&init->status, NODE_PERMISSION_ADMIN) & init->fresh;
+    char names[NODE_NAMES_SIZE];
+
+    if (forbidding == 0)
+        return 0;
+    steps_name_nodes(init->quorum, forbidding, names);
+    return problem_set(problem, QUORUM_E_REFUSED,
+                       "initialising a token needs the permission 'admin' at all its nodes, which this client lacks at %s: 'kqctl node "
+                       "authorize --allow' there",
+                       names);
+}
+
+/* The nodes that say that this client is on another host. */
+static NodeSet remote_nodes(const Init *init)
+{
+    NodeSet nodes = 0;
+
+    for (unsigned i = 1; i <= init->roster->n; i++)
+        if (status_of(init, i) && status_of(init, i)->client && strcmp(status_of(init, i)->client, "local") != 0)
+            nodes |= NODE_SET_OF(i);
+    return nodes;
+}
+
 static int check_first(const Init *init, Problem *problem)
 {
     Problem words = PROBLEM_INIT;
@@ -74,15 +101,21 @@ static int check_first(const Init *init, Problem *problem)
             return problem_set(problem, QUORUM_E_REFUSED,
                                "node %s (%u) is in use in this token already; --reset-pin takes in new nodes and replaces the PIN",
                                init->roster->nodes[i - 1].name, i);
-    return 0;
+    return check_permissions(init, problem);
 }
 
 static int check_reset(const Init *init, Problem *problem)
 {
     const Roster *roster = init->roster;
     unsigned enough = quorum_pin_majority(roster);
+    NodeSet remote = remote_nodes(init);
+    char names[NODE_NAMES_SIZE];
     Problem words = PROBLEM_INIT;
 
+    steps_name_nodes(init->quorum, remote, names);
+    if (remote != 0)
+        return problem_set(problem, QUORUM_E_REFUSED, "a PIN is reset on the nodes' own hosts: 'kqctl node reset-pin' on those of %s",
+                           names);
     if (init->members == 0 && init->fresh != 0)
         return problem_set(problem, QUORUM_E_REFUSED, "the nodes that answer belong to no token yet: there is nothing to reset");
     if (node_set_count(init->fresh | init->members) >= enough)
@@ -108,6 +141,14 @@ static uint64_t next_version(const Init *init)
             newest = version;
     }
     return newest + 1;
+}
+
+static void add_words(Problem *words, const NodeCard *card, unsigned index, const char *what)
+{
+    if (*words->text)
+        (void)problem_prefix(words, 0, "%s (%u): %s", card->name, index, what);
+    else
+        (void)problem_set(words, 0, "%s (%u): %s", card->name, index, what);
 }
 
 static int init_node(const Init *init, unsigned index, bool *ret_done, Problem *words)
@@ -138,7 +179,7 @@ static int init_node(const Init *init, unsigned index, bool *ret_done, Problem *
     if (*ret_done)
         peer_note_hello(init->quorum, index, init->version, 0);
     else
-        (void)problem_prefix(words, 0, "%s (%u): %s", roster->nodes[index - 1].name, index, answers.of[index - 1].words);
+        add_words(words, &roster->nodes[index - 1], index, answers.of[index - 1].words);
     return 0;
 }
 

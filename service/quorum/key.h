@@ -15,6 +15,7 @@ typedef struct KeyCore {
     ThresholdKey *threshold;
     Bytes activation; /* valid under the key */
     NodeSet told;     /* nodes to which this process has passed the activation; guarded by the catalog */
+    NodeSet forbids;  /* nodes that do not permit this client to pass it on; likewise */
 } KeyCore;
 
 /* Check everything: the header is the one that `id` names, it fits the roster's n and k, the activation is valid.

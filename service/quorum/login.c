@@ -241,7 +241,7 @@ int login_verdict(const Quorum *quorum, const LoginCount *count, bool *ret_decid
     if (locked >= enough)
         return problem_set(
             problem, QUORUM_E_PIN_LOCKED,
-            "%u of %u nodes have locked this client after too many wrong PINs: 'kqctl token init --reset-pin' on their hosts", locked,
+            "%u of %u nodes have locked this client after too many wrong PINs: 'kqctl node reset-pin' on their hosts", locked,
             roster->n);
     if (refused + locked >= enough)
         return problem_set(problem, QUORUM_E_PIN_INCORRECT, "%u of %u nodes refuse the PIN; %u tries are left", refused, roster->n,

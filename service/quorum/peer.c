@@ -354,6 +354,8 @@ bool peer_alive(const Exchange *exchange)
         [NODE_ERROR_KEY_DESTROYED] = true,
         [NODE_ERROR_KEY_PENDING] = true,
         [NODE_ERROR_KEY_UNUSABLE] = true,
+        [NODE_ERROR_KEY_LOCKED] = true,
+        [NODE_ERROR_PERMISSION_DENIED] = true,
     };
 
     return exchange->r == 0 && (exchange->error == NODE_ERROR_NONE || of_the_key[exchange->error]);

@@ -19,7 +19,7 @@
 #define PEER_LIE_PAUSE_MIN (300 * MICROSECONDS_PER_SECOND)
 #define PEER_LIE_PAUSE_MAX (86400 * MICROSECONDS_PER_SECOND)
 #define PEER_KEYLESS       (30 * MICROSECONDS_PER_SECOND)
-#define PEER_PENDING       (2 * MICROSECONDS_PER_SECOND)        /* the same for "not active yet" */
+#define PEER_PENDING       (2 * MICROSECONDS_PER_SECOND)        /* the same for what may change any moment: not active yet, locked … */
 #define PEER_SILENT        (1 * MICROSECONDS_PER_SECOND)        /* when late becomes paused */
 #define PEER_STALE         (500 * MICROSECONDS_PER_MILLISECOND) /* an estimate not refreshed for so long is refreshed */
 #define PEER_NOTES         64                                   /* a power of 2 */

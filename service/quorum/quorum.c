@@ -23,6 +23,7 @@ int quorum_new(Roster *roster, const QuorumHooks *hooks, Quorum **ret_quorum)
     quorum->hooks = hooks ? *hooks : no_hooks;
     quorum->tries_left = QUORUM_PIN_TRIES;
     (void)pthread_mutex_init(&quorum->lock, NULL);
+    connection_read_identity(quorum);
     *ret_quorum = TAKE_PTR(quorum);
     return 0;
 }
@@ -41,6 +42,7 @@ Quorum *quorum_free(Quorum *quorum)
         return NULL;
     quorum_disconnect(quorum);
     login_unref(quorum->login);
+    tls_identity_unref(quorum->identity);
     catalog_free(quorum->catalog);
     roster_free(quorum->roster);
     (void)pthread_mutex_destroy(&quorum->lock);

@@ -28,7 +28,8 @@ typedef enum QuorumError {
     QUORUM_E_LOGIN_REQUIRED,      /* quorum_login() first */
     QUORUM_E_UNKNOWN_KEY,         /* not, or no longer, a key of this token */
     QUORUM_E_SIGNATURE,           /* no k of the partial signatures at hand combine to a valid signature */
-    QUORUM_E_REFUSED,             /* this token does not do that (Deal=no, AllowSha1=no, unequal custodies …); the problem says why */
+    QUORUM_E_REFUSED,             /* this token does not do that (Deal=no, AllowSha1=no, unequal custodies, locked keys, no permission …);
+                                     the problem says why */
     QUORUM_E_CONFLICT,            /* another client changed the same thing at the same time: try again */
     QUORUM_E_CANCELLED,           /* the progress callback said stop */
     QUORUM_E_MAX,
@@ -136,12 +137,14 @@ int quorum_generate(Quorum *quorum, const GenerateRequest *request, QuorumKey **
  * quorum_key_by_id() has what is visible now, to be changed and tried again. */
 int quorum_set_record(Quorum *quorum, const KeyId *id, const KeyRecord *record, Problem *problem) _must_check_;
 
-/* Destroy with n-k+1 tombstones, or touch nothing. Needs a login. Errors: QUORUM_E_LOGIN_REQUIRED, _TOO_FEW_NODES, _UNKNOWN_KEY. */
+/* Destroy with n-k+1 tombstones, or touch nothing. Needs a login. Errors: QUORUM_E_LOGIN_REQUIRED, _TOO_FEW_NODES, _UNKNOWN_KEY, _REFUSED
+ * (too many nodes do not permit it). */
 int quorum_destroy(Quorum *quorum, const KeyId *id, Problem *problem) _must_check_;
 
 /* Sign: ask the k nodes that will answer first, hedge when one is late, combine, verify, blame. `ret_signature`:
  * threshold_key_signature_size() bytes, written only when it verifies. Takes at most the roster's Timeout. Needs a login. Errors:
- * QUORUM_E_LOGIN_REQUIRED, _TOO_FEW_NODES, _SIGNATURE, _REFUSED (SHA-1), _PIN_INCORRECT (accepted for now, but the nodes refuse it). */
+ * QUORUM_E_LOGIN_REQUIRED, _TOO_FEW_NODES, _SIGNATURE, _REFUSED (SHA-1; so many nodes have the key locked, or do not permit this client to
+ * sign, that the others are too few), _PIN_INCORRECT (accepted for now, but the nodes refuse it). */
 int quorum_sign(Quorum *quorum, const QuorumKey *key, const Digest *digest, uint8_t *ret_signature, Problem *problem) _must_check_;
 
 /* ---- The operator's view ---------------------------------------------------------------------------------------------- */
@@ -155,6 +158,10 @@ typedef struct NodeState {
     bool separation, initialized;
     uint8_t sealing_key[HPKE_PUBLIC_KEY_SIZE], identity_key[32];
     uint64_t pin_version, active, pending, unusable, destroyed, signatures, key_quota_used, key_quota_max;
+    uint64_t key_bytes_used, key_bytes_max; /* 0: it does not say */
+    uint64_t time;                          /* seconds since 1970 by its clock, when it answered; 0: it does not say */
+    char *client;                           /* who we are to it; NULL: it does not say, nor what we may do */
+    unsigned permissions;                   /* what we may do: bit mask of NodePermission (wire/node-interface.h) */
     Microseconds latency; /* of one GetStatus */
 } NodeState;
 

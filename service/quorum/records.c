@@ -240,6 +240,9 @@ static int judge(Quorum *quorum, const NodeAnswers *answers, Problem *problem)
     if (steps_with_error(answers, NODE_ERROR_STALE_VERSION))
         return conflict(problem);
     node_answers_describe(quorum, answers, problem);
+    if (stored == 0 && steps_with_error(answers, NODE_ERROR_PERMISSION_DENIED))
+        return problem_prefix(problem, QUORUM_E_REFUSED, "Changing a key needs the permission 'generate' at %u nodes; nothing was changed",
+                              k);
     return problem_prefix(problem, QUORUM_E_TOO_FEW_NODES,
                           "The change is stored on %u nodes and needs %u; repeat it when more can be reached", stored, k);
 }

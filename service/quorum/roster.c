@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "base/address.h"
 #include "base/file.h"
 #include "base/ini.h"
 #include "base/text.h"
@@ -24,6 +25,7 @@ enum {
     TOKEN_CONNECT_TIMEOUT,
     TOKEN_DEAL,
     TOKEN_ALLOW_SHA1,
+    TOKEN_CLIENT_KEY,
     TOKEN_LOG,
     TOKEN_MAX,
 };
@@ -74,17 +76,6 @@ static int check_label(const char *label, Problem *problem)
     return 0;
 }
 
-static int check_client(const char *client, Problem *problem)
-{
-    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
-    size_t size = strlen(client);
-
-    if (size < 1 || size > NODE_NAME_MAX || strspn(client, allowed) != size || strchr("._-", client[0]))
-        return problem_set(problem, -EINVAL, "'%s' is not a client's name: 1 to %d letters, digits, '.', '_' and '-'", client,
-                           NODE_NAME_MAX);
-    return 0;
-}
-
 static int read_label(const char *value, Reading *reading, NodeReading *node, Problem *problem)
 {
     int r = check_label(value, problem);
@@ -113,7 +104,7 @@ static int read_threshold(const char *value, Reading *reading, NodeReading *node
 
 static int read_client(const char *value, Reading *reading, NodeReading *node, Problem *problem)
 {
-    int r = check_client(value, problem);
+    int r = client_card_check_name(value, problem);
 
     if (r == 0)
         (void)snprintf(reading->roster->client, sizeof(reading->roster->client), "%s", value);
@@ -153,6 +144,21 @@ static int read_allow_sha1(const char *value, Reading *reading, NodeReading *nod
     return ini_parse_bool(value, &reading->roster->allow_sha1, problem);
 }
 
+static int check_client_key(const char *path, Problem *problem)
+{
+    return path[0] == '/' ? 0 : problem_set(problem, -EINVAL, "'%s' is not an absolute path", path);
+}
+
+static int read_client_key(const char *value, Reading *reading, NodeReading *node, Problem *problem)
+{
+    int r = check_client_key(value, problem);
+
+    if (r < 0)
+        return r;
+    reading->roster->client_key = text_copy(value);
+    return reading->roster->client_key ? 0 : problem_set(problem, -ENOMEM, "out of memory");
+}
+
 static const char *const log_targets[] = {[LOG_TARGET_SYSLOG] = "syslog", [LOG_TARGET_STDERR] = "stderr", [LOG_TARGET_NONE] = "none"};
 
 static int read_log(const char *value, Reading *reading, NodeReading *node, Problem *problem)
@@ -174,6 +180,7 @@ static const Setting token_settings[TOKEN_MAX] = {
     [TOKEN_CONNECT_TIMEOUT] = {"ConnectTimeout", read_connect_timeout, true},
     [TOKEN_DEAL] = {"Deal", read_deal, true},
     [TOKEN_ALLOW_SHA1] = {"AllowSha1", read_allow_sha1, true},
+    [TOKEN_CLIENT_KEY] = {"ClientKey", read_client_key, true},
     [TOKEN_LOG] = {"Log", read_log, true},
 };
 
@@ -201,7 +208,7 @@ static int read_address(const char *value, Reading *reading, NodeReading *node, 
 
 static int read_tls_pin(const char *value, Reading *reading, NodeReading *node, Problem *problem)
 {
-    return card_key_parse(value, node->card.tls_pin, problem);
+    return card_pins_parse(value, node->card.tls_pin, node->card.next_tls_pin, problem);
 }
 
 static int read_sealing_key(const char *value, Reading *reading, NodeReading *node, Problem *problem)
@@ -225,9 +232,13 @@ static const Setting node_settings[NODE_MAX] = {
 /* A node made by hand without TLS has no pin yet: all zeros, which two nodes may share. */
 static bool keys_equal(const uint8_t *a, const uint8_t *b)
 {
-    static const uint8_t zero[CARD_KEY_SIZE];
+    return memcmp(a, b, CARD_KEY_SIZE) == 0 && card_has_key(a);
+}
 
-    return memcmp(a, b, CARD_KEY_SIZE) == 0 && memcmp(a, zero, CARD_KEY_SIZE) != 0;
+static bool pins_equal(const NodeCard *a, const NodeCard *b)
+{
+    return keys_equal(a->tls_pin, b->tls_pin) || keys_equal(a->tls_pin, b->next_tls_pin) || keys_equal(a->next_tls_pin, b->tls_pin) ||
+           keys_equal(a->next_tls_pin, b->next_tls_pin);
 }
 
 /* What two nodes must not share; NULL: nothing is shared. Only what both have set already is compared. */
@@ -237,7 +248,7 @@ static const char *shared_by(const NodeReading *a, const NodeReading *b)
         return "Index";
     if (a->card.address && b->card.address && strcmp(a->card.address, b->card.address) == 0)
         return "Address";
-    if (keys_equal(a->card.tls_pin, b->card.tls_pin))
+    if (pins_equal(&a->card, &b->card))
         return "TlsPin";
     if (keys_equal(a->card.sealing_key, b->card.sealing_key))
         return "SealingKey";
@@ -429,8 +440,28 @@ int roster_read(const char *path, Roster **ret_roster, Problem *problem)
         r = place_nodes(&reading, problem);
     if (r < 0)
         return problem_prefix(problem, r, "%s", path);
+    reading.roster->path = text_copy(path);
+    if (!reading.roster->path)
+        return problem_set(problem, -ENOMEM, "%s: out of memory", path);
     *ret_roster = TAKE_PTR(reading.roster);
     return 0;
+}
+
+char *roster_client_key(const Roster *roster)
+{
+    const char *path = roster->path ? roster->path : roster_path(), *slash = strrchr(path, '/');
+
+    if (roster->client_key)
+        return text_copy(roster->client_key);
+    return text_format("%.*s" CLIENT_KEY_DEFAULT, slash ? (int)(slash + 1 - path) : 0, path);
+}
+
+bool roster_needs_client_key(const Roster *roster)
+{
+    for (unsigned i = 0; i < roster->n; i++)
+        if (address_is_tls(roster->nodes[i].address))
+            return true;
+    return false;
 }
 
 Roster *roster_free(Roster *roster)
@@ -439,8 +470,20 @@ Roster *roster_free(Roster *roster)
         return NULL;
     for (unsigned i = 0; i < roster->n; i++)
         card_clear(&roster->nodes[i]);
+    free(roster->client_key);
+    free(roster->path);
     free(roster);
     return NULL;
+}
+
+static int copy_text(const char *text, char **ret_copy)
+{
+    char *copy = text ? text_copy(text) : NULL;
+
+    if (text && !copy)
+        return -ENOMEM;
+    *ret_copy = copy;
+    return 0;
 }
 
 int roster_copy(const Roster *roster, Roster **ret_roster)
@@ -450,15 +493,19 @@ int roster_copy(const Roster *roster, Roster **ret_roster)
     if (!copy)
         return -ENOMEM;
     *copy = *roster;
+    copy->client_key = copy->path = NULL;
     for (unsigned i = 0; i < copy->n; i++)
         copy->nodes[i].address = NULL;
-    for (unsigned i = 0; i < copy->n; i++) {
-        copy->nodes[i].address = text_copy(roster->nodes[i].address);
-        if (!copy->nodes[i].address)
-            return -ENOMEM;
-    }
-    *ret_roster = TAKE_PTR(copy);
-    return 0;
+
+    int r = copy_text(roster->client_key, &copy->client_key);
+
+    if (r == 0)
+        r = copy_text(roster->path, &copy->path);
+    for (unsigned i = 0; r == 0 && i < copy->n; i++)
+        r = copy_text(roster->nodes[i].address, &copy->nodes[i].address);
+    if (r == 0)
+        *ret_roster = TAKE_PTR(copy);
+    return r;
 }
 
 /* ---- Writing -------------------------------------------------------------------------------------------------------------- */
@@ -486,9 +533,11 @@ static int check_roster(const Roster *roster, Problem *problem)
     int r = roster->n > THRESHOLD_NODES_MAX ? -EINVAL : check_label(roster->label, problem);
 
     if (r == 0)
-        r = check_client(roster->client, problem);
+        r = client_card_check_name(roster->client, problem);
     if (r == 0)
         r = check_threshold(roster->n, roster->k, problem);
+    if (r == 0 && roster->client_key)
+        r = check_client_key(roster->client_key, problem);
     for (unsigned i = 0; r == 0 && i < roster->n; i++) {
         nodes[i] = (NodeReading){.card = roster->nodes[i], .index = i + 1};
         r = check_node(nodes, i + 1, problem);
@@ -514,17 +563,19 @@ static void write_token(FILE *file, const Roster *roster)
     write_duration(file, "ConnectTimeout", roster->connect_timeout);
     (void)fprintf(file, "Deal=%s\nAllowSha1=%s\nLog=%s\n", roster->deal ? "yes" : "no", roster->allow_sha1 ? "yes" : "no",
                   log_targets[roster->log]);
+    if (roster->client_key)
+        (void)fprintf(file, "ClientKey=%s\n", roster->client_key);
 }
 
 static void write_node(FILE *file, const NodeCard *card, unsigned index)
 {
-    char pin[CARD_KEY_TEXT_SIZE], sealing[CARD_KEY_TEXT_SIZE], identity[CARD_KEY_TEXT_SIZE];
+    char pins[CARD_PINS_TEXT_SIZE], sealing[CARD_KEY_TEXT_SIZE], identity[CARD_KEY_TEXT_SIZE];
 
-    card_key_format(card->tls_pin, pin);
+    card_pins_format(card->tls_pin, card->next_tls_pin, pins);
     card_key_format(card->sealing_key, sealing);
     card_key_format(card->identity_key, identity);
     (void)fprintf(file, "\n[node %s]\nIndex=%u\nAddress=%s\nTlsPin=%s\nSealingKey=%s\nIdentityKey=%s\n", card->name, index, card->address,
-                  pin, sealing, identity);
+                  pins, sealing, identity);
 }
 
 #define ROSTER_SIZE_MAX (32 * 1024) /* bytes: sixteen nodes with the longest addresses */

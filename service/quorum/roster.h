@@ -11,12 +11,13 @@
  *   ConnectTimeout=2s        the longest a node may take to be connected and say Hello; optional
  *   Deal=yes                 may C_GenerateKeyPair deal RSA keys in the signer's process? optional, yes
  *   AllowSha1=no             sign SHA-1 digests? optional, no
+ *   ClientKey=/path          this client's TLS key, for nodes with a tls: address; optional, client-key.pem beside this file
  *   Log=syslog               where the module logs: syslog, stderr, none; optional
  *
  *   [node alpha]
  *   Index=1
- *   Address=unix:/run/keyquorum/alpha.sock
- *   TlsPin=BASE64            SHA-256 of the node's SPKI, 32 bytes
+ *   Address=unix:/run/keyquorum/alpha.sock   or tls:192.0.2.11:7853
+ *   TlsPin=BASE64            SHA-256 of the node's SPKI, 32 bytes; or two with a comma, while the node changes its TLS key
  *   SealingKey=BASE64        X25519, 32 bytes
  *   IdentityKey=BASE64       Ed25519, 32 bytes
  */
@@ -29,6 +30,7 @@
 
 #define ROSTER_PATH_DEFAULT  "/etc/keyquorum/token.conf"
 #define ROSTER_PATH_VARIABLE "KEYQUORUM_CONF"
+#define CLIENT_KEY_DEFAULT   "client-key.pem"
 #define TOKEN_ID_SIZE        16
 #define TOKEN_LABEL_SIZE_MAX 32
 #define NODE_NAME_MAX        32
@@ -46,6 +48,7 @@ typedef struct NodeCard {
     char name[NODE_NAME_MAX + 1]; /* [a-z][a-z0-9_]{0,31} */
     char *address;
     uint8_t tls_pin[32];
+    uint8_t next_tls_pin[32]; /* as good as the first, while the node changes its TLS key; zeros: none */
     uint8_t sealing_key[HPKE_PUBLIC_KEY_SIZE];
     uint8_t identity_key[32];
 } NodeCard;
@@ -57,6 +60,8 @@ typedef struct Roster {
     unsigned n, k;
     NodeCard nodes[THRESHOLD_NODES_MAX]; /* nodes[i - 1] has index i */
     Microseconds timeout, connect_timeout;
+    char *client_key; /* an absolute path, or NULL: client-key.pem beside the roster */
+    char *path;       /* of the file it was read from; NULL: none */
     bool deal, allow_sha1;
     LogTarget log;
 } Roster;
@@ -75,11 +80,16 @@ int roster_write(const char *path, const Roster *roster, Problem *problem) _must
 int roster_copy(const Roster *roster, Roster **ret_roster) _must_check_;
 /* The file that roster_read(NULL) would read. */
 const char *roster_path(void);
+/* Where this client's TLS key is: a new string; NULL without memory. */
+char *roster_client_key(const Roster *roster) _must_check_;
+/* Is there a node with a tls: address, so that the client's TLS key is needed? */
+bool roster_needs_client_key(const Roster *roster);
 
 /*
  * The card of a node: one printable line, to be compared by eye and carried by hand:
  *   keyquorum-node-1 NAME ADDRESS TLSPIN SEALINGKEY IDENTITYKEY CHECK
- * keys in base64, CHECK the first 8 hexadecimal digits of the SHA-256 of all before it (without the last space).
+ * keys in base64 (TLSPIN: one pin or two with a comma, as TlsPin=), CHECK the first 8 hexadecimal digits of the SHA-256 of all before it
+ * (without the last space).
  */
 #define CARD_SIZE_MAX 512
 int card_format(const NodeCard *card, char ret_text[CARD_SIZE_MAX]) _must_check_;
@@ -88,3 +98,21 @@ int card_parse(const char *text, NodeCard *ret_card, Problem *problem) _must_che
 void card_clear(NodeCard *card);
 /* Short form of the keys for two people to compare: 8 groups of 4 hexadecimal digits. */
 void card_fingerprint(const NodeCard *card, char ret_text[40]);
+
+/*
+ * The card of a client, made and checked likewise; `kqctl node authorize` takes it:
+ *   keyquorum-client-1 NAME TLSPIN CHECK
+ */
+#define CLIENT_PINS_MAX 2
+typedef struct ClientCard {
+    char name[NODE_NAME_MAX + 1]; /* client_card_check_name() */
+    uint8_t pins[CLIENT_PINS_MAX][32];
+    unsigned n_pins; /* 1, or 2 while the client changes its TLS key */
+} ClientCard;
+
+int client_card_format(const ClientCard *card, char ret_text[CARD_SIZE_MAX]) _must_check_;
+/* Errors: -EINVAL; the problem says what is wrong. */
+int client_card_parse(const char *text, ClientCard *ret_card, Problem *problem) _must_check_;
+void client_card_fingerprint(const ClientCard *card, char ret_text[40]);
+/* 1 to 32 letters, digits, '.', '_' and '-', the first a letter or digit. Errors: -EINVAL. */
+int client_card_check_name(const char *name, Problem *problem) _must_check_;

@@ -27,6 +27,7 @@ typedef struct Signing {
     NodeSet answered; /* with a partial signature */
     NodeSet down;     /* failed; may be asked again at retry_at */
     NodeSet refused;  /* said no for good: not asked again by this call */
+    NodeSet forbids;  /* of those, the ones that would sign if somebody let them: the key is locked, or the client not permitted */
     Exchange of[THRESHOLD_NODES_MAX];
     Microseconds late_at[THRESHOLD_NODES_MAX], overdue_at[THRESHOLD_NODES_MAX];
     Microseconds retry_at[THRESHOLD_NODES_MAX], pause[THRESHOLD_NODES_MAX];
@@ -145,6 +146,18 @@ static void on_down(Signing *signing, unsigned index)
     peer_failed(signing->quorum, index, exchange->words);
 }
 
+/* What an operator can change at any moment is soon asked again. */
+static Microseconds keyless_for(NodeError error)
+{
+    static const Microseconds soon[NODE_ERROR_MAX] = {
+        [NODE_ERROR_KEY_PENDING] = PEER_PENDING,
+        [NODE_ERROR_KEY_LOCKED] = PEER_PENDING,
+        [NODE_ERROR_PERMISSION_DENIED] = PEER_PENDING,
+    };
+
+    return soon[error] ? soon[error] : PEER_KEYLESS;
+}
+
 /* It is there but will not sign. */
 static void on_refusal(Signing *signing, unsigned index)
 {
@@ -156,7 +169,9 @@ static void on_refusal(Signing *signing, unsigned index)
         return;
     }
     peer_answered(signing->quorum, index, signing->need.size, 0);
-    peer_keyless(signing->quorum, index, signing->need.key, exchange->error == NODE_ERROR_KEY_PENDING ? PEER_PENDING : PEER_KEYLESS);
+    if (exchange->error == NODE_ERROR_KEY_LOCKED || exchange->error == NODE_ERROR_PERMISSION_DENIED)
+        signing->forbids |= NODE_SET_OF(index);
+    peer_keyless(signing->quorum, index, signing->need.key, keyless_for(exchange->error));
 }
 
 static void on_partial(Signing *signing, unsigned index)
@@ -302,6 +317,8 @@ static int check_end(Signing *signing, bool more, Problem *problem)
 
     if ((more || !hopeless) && clock_now() < signing->deadline)
         return 0;
+    if (node_set_count(signing->forbids) > signing->n - signing->k)
+        return give_up(signing, QUORUM_E_REFUSED, problem);
     return give_up(signing, signing->n_partials >= signing->k ? QUORUM_E_SIGNATURE : QUORUM_E_TOO_FEW_NODES, problem);
 }
 

@@ -14,6 +14,7 @@ struct Quorum {
     pthread_mutex_t lock;            /* guards what follows; held for a few instructions at a time, never while waiting or logging */
     Peer peers[THRESHOLD_NODES_MAX]; /* peers[i - 1] is node i */
     Login *login;                    /* NULL: nobody is logged in */
+    TlsIdentity *identity;           /* this client's, for nodes with a tls: address; NULL: not read yet */
     uint64_t last_epoch;             /* of the newest Login made */
     uint64_t logged_out_epoch;       /* connections logged in up to this one are closed instead of kept */
     unsigned tries_left;

@@ -60,6 +60,34 @@ int status_compare(const Roster *roster, unsigned index, const NodeStatusOutput 
     return 0;
 }
 
+unsigned status_permissions(const NodeStatusOutput *status)
+{
+    unsigned permissions = 0;
+
+    for (size_t i = 0; i < status->permissions.count; i++) {
+        NodePermission permission = node_permission_from_name(((const NodeText *)status->permissions.items)[i].text);
+
+        if (permission < NODE_PERMISSION_MAX) /* a newer node may have others */
+            permissions |= 1u << permission;
+    }
+    return permissions;
+}
+
+bool status_permits(const NodeStatusOutput *status, NodePermission permission)
+{
+    return !status->client || status_permissions(status) & 1u << permission;
+}
+
+NodeSet status_forbidding(const NodeAnswers *answers, NodePermission permission)
+{
+    NodeSet nodes = 0;
+
+    for (unsigned i = 1; i <= THRESHOLD_NODES_MAX; i++)
+        if (answers->of[i - 1].output && !status_permits(answers->of[i - 1].output, permission))
+            nodes |= NODE_SET_OF(i);
+    return nodes;
+}
+
 /* Move what the node said into the state. */
 static void take_status(NodeStatusOutput *status, NodeState *state)
 {
@@ -79,6 +107,23 @@ static void take_status(NodeStatusOutput *status, NodeState *state)
     state->signatures = status->signatures;
     state->key_quota_used = status->key_quota_used;
     state->key_quota_max = status->key_quota_max;
+    state->key_bytes_used = status->key_bytes_used;
+    state->key_bytes_max = status->key_bytes_max;
+    state->time = status->time;
+    state->client = TAKE_PTR(status->client);
+    state->permissions = status_permissions(status);
+}
+
+/* GetStatus has no parameters but the protocol's version, and needs nothing: who does not understand it, or is not understood, speaks
+ * another. */
+static int say_no_status(const NodeAnswer *answer, char **ret_words)
+{
+    if (answer->error != NODE_ERROR_UNKNOWN && answer->r != -EBADMSG)
+        return say(ret_words, answer->words);
+    *ret_words = text_format("it speaks another version of the protocol than %d, which is ours (%s): bring its software, or this one's, up "
+                             "to date",
+                             NODE_PROTOCOL, answer->words);
+    return *ret_words ? 0 : -ENOMEM;
 }
 
 static int fill_state(const Roster *roster, unsigned index, NodeAnswer *answer, NodeState *state)
@@ -91,7 +136,7 @@ static int fill_state(const Roster *roster, unsigned index, NodeAnswer *answer, 
         .latency = answer->took,
     };
     if (!answer->output)
-        return say(&state->problem, answer->words);
+        return say_no_status(answer, &state->problem);
 
     int r = status_compare(roster, index, answer->output, &state->problem);
 
@@ -122,6 +167,7 @@ void quorum_status_free(NodeState *states, size_t n)
         free(states[i].problem);
         free(states[i].version);
         free(states[i].custody);
+        free(states[i].client);
     }
     free(states);
 }

@@ -9,3 +9,9 @@ int status_ask(Quorum *quorum, NodeAnswers *ret_answers) _must_check_;
 int status_compare(const Roster *roster, unsigned index, const NodeStatusOutput *status, char **ret_words) _must_check_;
 /* Does the node belong to this token, as the roster has it? */
 bool status_is_member(const Roster *roster, unsigned index, const NodeStatusOutput *status);
+/* What it permits this client, as a bit mask of NodePermission. */
+unsigned status_permissions(const NodeStatusOutput *status);
+/* Does it permit this? A node that says nothing about permissions may. */
+bool status_permits(const NodeStatusOutput *status, NodePermission permission);
+/* The nodes that say they do not; the answers are to GetStatus. */
+NodeSet status_forbidding(const NodeAnswers *answers, NodePermission permission);
