@@ -9,7 +9,7 @@ static void print_option(OptionId id)
 
     (void)snprintf(text, sizeof(text), "%s%c%s--%s%s%s", option->letter ? "-" : "", option->letter ? option->letter : ' ',
                    option->letter ? ", " : "   ", option->name, option->argument ? " " : "", option->argument ? option->argument : "");
-    printf("  %-26s %s\n", text, option->help);
+    printf("  %-27s  %s\n", text, option->help);
 }
 
 static void print_options(const char *title, OptionSet set)
@@ -45,7 +45,7 @@ static void print_list(const char *group)
         if (group && !verb_is_in(verb, group))
             continue;
         (void)snprintf(text, sizeof(text), "%s %s", verb->name, verb->arguments);
-        printf("  %-26s %s\n", text, verb->help);
+        printf("  %-27s  %s\n", text, verb->help);
     }
     print_options("Options of every verb", OPTIONS_EVERYWHERE);
     printf("\n'kqctl VERB --help' lists the options of a verb; kqctl(1) says more.\n"

@@ -1,3 +1,4 @@
+#include "ctl/key-destroyed.h"
 #include "ctl/key-text.h"
 #include "ctl/session.h"
 #include "ctl/terminal.h"
@@ -41,6 +42,9 @@ static void print_document(QuorumKey **keys, size_t n_keys)
 
 int verb_key_list(const Call *call, Problem *problem)
 {
+    if (call->options[OPTION_DESTROYED])
+        return key_destroyed_list(call, problem);
+
     _cleanup_(quorum_freep) Quorum *quorum = NULL;
     QuorumKey **keys = NULL;
     size_t n_keys = 0;

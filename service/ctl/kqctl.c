@@ -14,7 +14,7 @@ typedef struct Advice {
 static const Advice advices[] = {
     {QUORUM_E_TOO_FEW_NODES, "too few nodes answer", "'kqctl status' says what is wrong with each node"},
     {QUORUM_E_PIN_INCORRECT, "the PIN is not right", NULL},
-    {QUORUM_E_PIN_LOCKED, "the PIN is locked: 'kqctl token init --reset-pin' on the nodes' host", NULL},
+    {QUORUM_E_PIN_LOCKED, "the PIN is locked: 'kqctl node reset-pin' on each node's host", NULL},
     {QUORUM_E_PIN_NOT_INITIALIZED, "the nodes belong to no token yet: 'kqctl token init'", NULL},
     {QUORUM_E_LOGIN_REQUIRED, "the PIN is needed", NULL},
     {QUORUM_E_UNKNOWN_KEY, "there is no such key", "'kqctl key list' lists the keys"},

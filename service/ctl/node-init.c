@@ -1,13 +1,17 @@
+#include "ctl/node-init.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "base/address.h"
 #include "base/file.h"
-#include "ctl/ctl.h"
+#include "base/text.h"
 #include "ctl/node-keys.h"
+#include "ctl/workshop.h"
 #include "share/header.h"
 
 #define CONFIG_NAME "node.conf"
@@ -15,206 +19,228 @@
 
 /* ---- What is asked for ---- */
 
-static int check_options(const Call *call, Problem *problem)
+static bool is_wildcard(const struct sockaddr_storage *address)
 {
-    const char *name = call->options[OPTION_NAME], *listen = call->options[OPTION_LISTEN];
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)address;
+
+    return address->ss_family == AF_INET6 ? IN6_IS_ADDR_UNSPECIFIED(&v6->sin6_addr) : v4->sin_addr.s_addr == htonl(INADDR_ANY);
+}
+
+static int parse_tls(OptionId id, const char *text, bool *ret_wildcard, Problem *problem)
+{
+    struct sockaddr_storage address;
+    socklen_t size;
+
+    if (address_parse_tls(text, &address, &size, problem) < 0)
+        return problem_prefix(problem, CTL_E_USAGE, "--%s", option_at(id)->name);
+    *ret_wildcard = is_wildcard(&address);
+    return 0;
+}
+
+static int plan_tls(const Call *call, NodePlan *plan, Problem *problem)
+{
+    const char *address = call->options[OPTION_ADDRESS];
+    bool wildcard;
+    int r = parse_tls(OPTION_LISTEN, plan->bind, &wildcard, problem);
+
+    if (r != 0)
+        return r;
+    if (wildcard && !address)
+        return problem_set(problem, CTL_E_USAGE,
+                           "--listen '%s' is every address of this host, but the card must say where clients find the node: give "
+                           "--address tls:IP:PORT as well",
+                           plan->bind);
+    plan->address = address ? address : plan->bind;
+    r = address ? parse_tls(OPTION_ADDRESS, address, &wildcard, problem) : 0;
+    if (r == 0 && address && wildcard)
+        r = problem_set(problem, CTL_E_USAGE, "--address '%s' is no address that clients can find the node at", address);
+    return r;
+}
+
+static int plan_listen(const Call *call, NodePlan *plan, Problem *problem)
+{
+    const char *listen = call->options[OPTION_LISTEN];
     size_t path_size_max = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
 
-    if (!call->options[OPTION_NO_SEPARATION])
-        return problem_set(problem, CTL_E_USAGE,
-                           "this version makes only nodes that run as one user, without separation of node and loader: say so with --%s",
-                           option_at(OPTION_NO_SEPARATION)->name);
+    if (listen && address_is_tls(listen)) {
+        plan->bind = listen;
+        return plan_tls(call, plan, problem);
+    }
+    if (listen && (strncmp(listen, "unix:/", 6) != 0 || strlen(listen) - 5 > path_size_max))
+        return problem_set(problem, CTL_E_USAGE, "--listen '%s' is neither tls:IP:PORT nor unix: and an absolute path of at most %zu bytes",
+                           listen, path_size_max);
+    if (call->options[OPTION_ADDRESS])
+        return problem_set(problem, CTL_E_USAGE, "--address needs --listen tls:IP:PORT");
+    plan->socket = listen;
+    return 0;
+}
+
+static int make_plan(const Call *call, NodePlan *plan, Problem *problem)
+{
+    const char *name = call->options[OPTION_NAME], *custody = call->options[OPTION_NODE_CUSTODY];
+
+    plan->name = name;
+    plan->custody = custody ? custody : custody_name(CUSTODY_KERNEL);
     if (!node_config_name_valid(name))
         return problem_set(problem, CTL_E_USAGE, "'%s' is not a node's name: a lower-case letter, then at most %d of a-z, 0-9 and _", name,
                            NODE_CONFIG_NAME_SIZE_MAX - 1);
-    if (custody_from_name(call->options[OPTION_NODE_CUSTODY]) == CUSTODY_INVALID)
-        return problem_set(problem, CTL_E_USAGE, "--custody '%s' is neither kernel nor keyring", call->options[OPTION_NODE_CUSTODY]);
-    if (strncmp(listen, "unix:/", 6) != 0 || strlen(listen) - 5 > path_size_max)
-        return problem_set(problem, CTL_E_USAGE, "--listen '%s' is not unix: and an absolute path of at most %zu bytes", listen,
-                           path_size_max);
-    return 0;
+    if (custody_from_name(plan->custody) == CUSTODY_INVALID)
+        return problem_set(problem, CTL_E_USAGE, "--custody '%s' is neither kernel nor keyring", plan->custody);
+    return plan_listen(call, plan, problem);
 }
 
-/* Where the directory will be: its parent made absolute, and its name. */
-typedef struct Place {
-    char parent[PATH_MAX];
-    char name[NAME_MAX + 1];
-} Place;
-
-static int place_find(const char *directory, Place *ret_place, Problem *problem)
+/* Options that only the other kind of node has. */
+static int check_kind(const Call *call, Problem *problem)
 {
-    char text[PATH_MAX];
-    size_t size = strlen(directory);
+    static const OptionId installed[] = {OPTION_CLIENT_CARD, OPTION_ALLOW, OPTION_ADDRESS, OPTION_RECOVERY_KEY, OPTION_RECOVERY_KEY_FILE};
 
-    if (size >= sizeof(text))
-        return problem_set(problem, -ENAMETOOLONG, "the path of --directory is too long");
-    memcpy(text, directory, size + 1);
-    while (size > 1 && text[size - 1] == '/')
-        text[--size] = '\0';
-
-    char *slash = strrchr(text, '/');
-    const char *name = slash ? slash + 1 : text;
-    const char *parent = !slash ? "." : slash == text ? "/" : text;
-
-    if (!*name || strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strlen(name) > NAME_MAX)
-        return problem_set(problem, -EINVAL, "--directory '%s' does not name a directory that can be made", directory);
-    (void)snprintf(ret_place->name, sizeof(ret_place->name), "%s", name);
-    if (slash && slash != text)
-        *slash = '\0';
-    if (!realpath(parent, ret_place->parent))
-        return problem_set(problem, -errno, "the directory above, %s: %s", parent, strerror(errno));
-    if (strcmp(ret_place->parent, "/") == 0)
-        ret_place->parent[0] = '\0';
-    return 0;
-}
-
-/* ---- A directory that appears whole or not at all ---- */
-
-typedef struct Workshop {
-    int parent, directory;
-    char name[16]; /* while it is being made; empty: there is nothing to remove */
-} Workshop;
-
-#define WORKSHOP_INIT                                                                                                                      \
-    {                                                                                                                                      \
-        .parent = -1, .directory = -1                                                                                                      \
+    if (!call->options[OPTION_NO_SEPARATION]) {
+        if (call->options[OPTION_DIRECTORY])
+            return problem_set(problem, CTL_E_USAGE,
+                               "--directory is for a node to try things out with: say so with --no-separation. An installed node has its "
+                               "places in /etc/keyquorum and /var/lib/keyquorum");
+        return 0;
     }
-
-static void workshop_close(Workshop *workshop)
-{
-    static const char *const files[] = {NODE_KEYS_SEALING, NODE_KEYS_IDENTITY, NODE_KEYS_TLS, CONFIG_NAME};
-
-    if (*workshop->name) {
-        for (size_t i = 0; i < ELEMENTS(files); i++)
-            (void)unlinkat(workshop->directory, files[i], 0);
-        (void)unlinkat(workshop->directory, STATE_NAME, AT_REMOVEDIR);
-        (void)unlinkat(workshop->parent, workshop->name, AT_REMOVEDIR);
-    }
-    cleanup_close(&workshop->directory);
-    cleanup_close(&workshop->parent);
-}
-
-static int workshop_open(const Place *place, Workshop *workshop, Problem *problem)
-{
-    char path[PATH_MAX + sizeof(workshop->name)];
-    struct stat status;
-
-    workshop->parent = open(*place->parent ? place->parent : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (workshop->parent < 0)
-        return problem_set(problem, -errno, "%s: %s", place->parent, strerror(errno));
-    if (fstatat(workshop->parent, place->name, &status, AT_SYMLINK_NOFOLLOW) == 0)
-        return problem_set(problem, -EEXIST, "%s/%s exists already: name a directory that does not; nothing is overwritten", place->parent,
-                           place->name);
-    (void)snprintf(path, sizeof(path), "%s/" FILE_TEMPORARY_PREFIX "XXXXXX", place->parent);
-    if (!mkdtemp(path)) /* mode 0700 */
-        return problem_set(problem, -errno, "nothing can be made in %s: %s", place->parent, strerror(errno));
-    (void)snprintf(workshop->name, sizeof(workshop->name), "%s", path + strlen(place->parent) + 1);
-    workshop->directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    if (workshop->directory < 0)
-        return problem_set(problem, -errno, "%s: %s", path, strerror(errno));
+    for (size_t i = 0; i < ELEMENTS(installed); i++)
+        if (call->options[installed[i]])
+            return problem_set(problem, CTL_E_USAGE, "--%s does not go with --no-separation: it is for an installed node",
+                               option_at(installed[i])->name);
+    if (!call->options[OPTION_DIRECTORY] || !call->options[OPTION_LISTEN])
+        return problem_set(problem, CTL_E_USAGE, "--no-separation needs --directory DIR and --listen ADDRESS");
     return 0;
 }
 
-static int workshop_finish(Workshop *workshop, const Place *place, Problem *problem)
+/* ---- Configuration of a node in a directory ---- */
+
+/* "unix:/…" of the node's own socket. */
+static char *socket_of(const NodePlan *plan, const Place *place)
 {
-    if (fsync(workshop->directory) < 0 || renameat2(workshop->parent, workshop->name, workshop->parent, place->name, RENAME_NOREPLACE) < 0)
-        return problem_set(problem, -errno, "%s/%s cannot be made: %s", place->parent, place->name, strerror(errno));
-    workshop->name[0] = '\0';
-    if (fsync(workshop->parent) < 0)
-        return problem_set(problem, -errno, "%s/%s is made, but may not survive a power cut: %s", place->parent, place->name,
-                           strerror(errno));
-    return 0;
+    return plan->socket ? text_copy(plan->socket) : text_format("unix:%s/%s/node.sock", place->parent, place->name);
 }
 
-/* ---- Configuration ---- */
-
-static int write_config(const Call *call, const Place *place, int directory, Problem *problem)
+static char *federation_text(const NodePlan *plan, const char *directory)
 {
-    _cleanup_free_ char *text = NULL;
-    int size = asprintf(&text,
-                        "# keyquorum-node.conf(5)\n"
-                        "[node]\n"
-                        "Name=%s\n"
-                        "State=%s/%s/" STATE_NAME "\n"
-                        "Listen=%s\n"
-                        "Custody=%s\n"
-                        "Separation=no\n"
-                        "SealingKey=%s/%s/" NODE_KEYS_SEALING "\n"
-                        "IdentityKey=%s/%s/" NODE_KEYS_IDENTITY "\n",
-                        call->options[OPTION_NAME], place->parent, place->name, call->options[OPTION_LISTEN],
-                        call->options[OPTION_NODE_CUSTODY], place->parent, place->name, place->parent, place->name);
-    int r;
+    if (!plan->address)
+        return text_copy("");
+    return text_format("Address=%s\n"
+                       "GateSocket=unix:%s/gate.sock\n"
+                       "Clients=%s/clients\n"
+                       "TlsKey=%s/" NODE_KEYS_TLS "\n",
+                       plan->address, directory, directory, directory);
+}
 
-    if (size < 0) {
-        text = NULL;
-        return problem_set(problem, -ENOMEM, "out of memory");
-    }
-    r = file_create(directory, CONFIG_NAME, text, (size_t)size, 0600);
+static char *config_text(const NodePlan *plan, const Place *place)
+{
+    _cleanup_free_ char *directory = text_format("%s/%s", place->parent, place->name);
+    _cleanup_free_ char *listen = socket_of(plan, place);
+    _cleanup_free_ char *federation = directory ? federation_text(plan, directory) : NULL;
+
+    if (!listen || !federation)
+        return NULL;
+    return text_format("# keyquorum-node.conf(5)\n"
+                       "[node]\n"
+                       "Name=%s\n"
+                       "State=%s/" STATE_NAME "\n"
+                       "Listen=%s\n"
+                       "Custody=%s\n"
+                       "Separation=no\n"
+                       "SealingKey=%s/" NODE_KEYS_SEALING "\n"
+                       "IdentityKey=%s/" NODE_KEYS_IDENTITY "\n"
+                       "%s",
+                       plan->name, directory, listen, plan->custody, directory, directory, federation);
+}
+
+static int write_config(const NodePlan *plan, const Place *place, int directory, Problem *problem)
+{
+    _cleanup_free_ char *text = config_text(plan, place);
+    int r = text ? file_create(directory, CONFIG_NAME, text, strlen(text), 0600) : -ENOMEM;
+
     return r < 0 ? problem_set(problem, r, CONFIG_NAME " cannot be written: %s", strerror(-r)) : 0;
 }
 
 /* An INI file cannot hold every path (blanks at the ends, comment signs, long ones): read what was written, and compare. */
-static int check_config(const Call *call, const Place *place, const Workshop *workshop, Problem *problem)
+static int check_config(const NodePlan *plan, const Place *place, const Workshop *workshop, Problem *problem)
 {
     _cleanup_node_config_ NodeConfig config = {0};
-    char path[2 * PATH_MAX];
-    size_t parent_size = strlen(place->parent), name_size = strlen(place->name);
+    _cleanup_free_ char *path = text_format("%s/" CONFIG_NAME, workshop->path);
+    _cleanup_free_ char *state = text_format("%s/%s/" STATE_NAME, place->parent, place->name);
+    _cleanup_free_ char *listen = socket_of(plan, place);
     Problem details = PROBLEM_INIT;
 
-    (void)snprintf(path, sizeof(path), "%s/%s/" CONFIG_NAME, place->parent, workshop->name);
-    if (node_config_read(path, &config, &details) == 0 && strcmp(config.listen, call->options[OPTION_LISTEN]) == 0 &&
-        strncmp(config.state, place->parent, parent_size) == 0 && config.state[parent_size] == '/' &&
-        strncmp(config.state + parent_size + 1, place->name, name_size) == 0 &&
-        strcmp(config.state + parent_size + 1 + name_size, "/" STATE_NAME) == 0)
+    if (!path || !state || !listen)
+        return problem_set(problem, -ENOMEM, "out of memory");
+    if (node_config_read(path, &config, &details) == 0 && strcmp(config.listen, listen) == 0 && strcmp(config.state, state) == 0)
         return 0;
     return problem_set(problem, -EINVAL, "a configuration file cannot hold these paths: choose shorter and plainer ones%s%s",
                        *details.text ? ": " : "", details.text);
 }
 
-static int fill(const Call *call, const Place *place, const NodeKeys *keys, const Workshop *workshop, Problem *problem)
+static int fill(const NodePlan *plan, const Place *place, const NodeKeys *keys, const Workshop *workshop, Problem *problem)
 {
     int r = node_keys_write(keys, workshop->directory, problem);
 
     if (r == 0)
-        r = write_config(call, place, workshop->directory, problem);
+        r = write_config(plan, place, workshop->directory, problem);
     if (r == 0)
-        r = check_config(call, place, workshop, problem);
+        r = check_config(plan, place, workshop, problem);
     if (r == 0 && mkdirat(workshop->directory, STATE_NAME, 0700) < 0)
         r = problem_set(problem, -errno, "the state directory cannot be made: %s", strerror(errno));
     return r;
 }
 
-static int make(const Call *call, const Place *place, const NodeKeys *keys, Problem *problem)
+static int make(const NodePlan *plan, const Place *place, const NodeKeys *keys, Problem *problem)
 {
-    _cleanup_(workshop_close) Workshop workshop = WORKSHOP_INIT;
+    _cleanup_workshop_ Workshop workshop = WORKSHOP_INIT;
     int r = workshop_open(place, &workshop, problem);
 
     if (r == 0)
-        r = fill(call, place, keys, &workshop, problem);
+        r = fill(plan, place, keys, &workshop, problem);
     if (r == 0)
         r = workshop_finish(&workshop, place, problem);
     return r;
 }
 
-int verb_node_init(const Call *call, Problem *problem)
+static int make_card(const NodePlan *plan, const Place *place, const NodeKeys *keys, NodeCard *ret_card, Problem *problem)
+{
+    _cleanup_free_ char *socket = socket_of(plan, place);
+
+    if (!socket)
+        return problem_set(problem, -ENOMEM, "out of memory");
+    return node_keys_card(keys, plan->name, plan->address ? plan->address : socket, ret_card, problem);
+}
+
+static int make_in_directory(const Call *call, const NodePlan *plan, Problem *problem)
 {
     _cleanup_node_keys_ NodeKeys keys = {0};
     _cleanup_(card_clear) NodeCard card = {0};
     Place place;
-    int r = check_options(call, problem);
+    int r = place_find(call->options[OPTION_DIRECTORY], &place, problem);
 
-    if (r == 0)
-        r = place_find(call->options[OPTION_DIRECTORY], &place, problem);
     if (r == 0)
         r = node_keys_new(&keys, problem);
     if (r == 0)
-        r = node_keys_card(&keys, call->options[OPTION_NAME], call->options[OPTION_LISTEN], &card, problem);
+        r = make_card(plan, &place, &keys, &card, problem);
     if (r == 0)
-        r = make(call, &place, &keys, problem);
+        r = make(plan, &place, &keys, problem);
     if (r != 0)
         return r;
     fprintf(stderr, "Made %s/%s: sealing key, identity key, TLS key, " CONFIG_NAME " and state, for this user alone.\n", place.parent,
             place.name);
     fprintf(stderr, "To start the node: keyquorum-node --config %s/%s/" CONFIG_NAME "\n", place.parent, place.name);
+    if (plan->address)
+        fprintf(stderr, "and its gate:      keyquorum-gate --config %s/%s/" CONFIG_NAME "\n", place.parent, place.name);
     return node_keys_print_card(&card, problem);
+}
+
+int verb_node_init(const Call *call, Problem *problem)
+{
+    NodePlan plan = {0};
+    int r = check_kind(call, problem);
+
+    if (r == 0)
+        r = make_plan(call, &plan, problem);
+    if (r != 0)
+        return r;
+    return call->options[OPTION_NO_SEPARATION] ? make_in_directory(call, &plan, problem) : node_install(call, &plan, problem);
 }

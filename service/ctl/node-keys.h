@@ -1,4 +1,7 @@
-/* The three keys of a node, as files in one directory, and the card that shows their public halves. */
+/*
+ * The three keys of a node, and the card that shows their public halves. With --no-separation the keys are files in one directory; those of
+ * an instance are encrypted credentials, with their public halves beside them (ctl/instance.h says how all that is called).
+ */
 #pragma once
 
 #include "base/node-config.h"
@@ -20,11 +23,16 @@ void node_keys_clear(NodeKeys *keys);
 int node_keys_new(NodeKeys *ret_keys, Problem *problem) _must_check_;
 /* Write the three files, mode 0600. Errors: file_create()'s. */
 int node_keys_write(const NodeKeys *keys, int directory, Problem *problem) _must_check_;
-/* Read them: two from where the configuration says, the TLS key from beside the sealing key. Errors: -EINVAL a file of the wrong size or
- * none named; file_read_secret()'s. */
+/* Write them as credentials, and their public halves. `directory` is the same as `path`. `ret_protector`: what the credentials are sealed
+ * to, in words, to be released with free(). Errors: credential_write()'s; file_create()'s. */
+int node_keys_write_credentials(const NodeKeys *keys, const char *path, int directory, char **ret_protector, Problem *problem) _must_check_;
+/* Read the files: from where the configuration says; a TLS key that it does not name, from beside the sealing key. Errors: -EINVAL a file
+ * of the wrong size or none named; file_read_private()'s. */
 int node_keys_read(const NodeConfig *config, NodeKeys *ret_keys, Problem *problem) _must_check_;
 /* The card of the node that has these keys, to be released with card_clear(). Errors: -EINVAL the TLS key cannot be parsed; -EIO; -ENOMEM.
  */
 int node_keys_card(const NodeKeys *keys, const char *name, const char *address, NodeCard *ret_card, Problem *problem) _must_check_;
+/* The card of an instance, from the public halves in its directory. Errors: -errno; -EINVAL a file of the wrong size. */
+int node_keys_card_of_instance(const char *path, const char *name, const char *address, NodeCard *ret_card, Problem *problem) _must_check_;
 /* Print the card on standard output and what to compare on standard error. */
 int node_keys_print_card(const NodeCard *card, Problem *problem) _must_check_;

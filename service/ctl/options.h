@@ -34,12 +34,40 @@ typedef enum OptionId {
     OPTION_RESET_STALE_PINS,
     OPTION_HASH,
     OPTION_OUTPUT,
+    OPTION_NODE,
+    OPTION_ADDRESS,
+    OPTION_CLIENT_CARD,
+    OPTION_ALLOW,
+    OPTION_CLIENT_NAME,
+    OPTION_GROUP,
+    OPTION_REPLACE,
+    OPTION_FOR,
+    OPTION_COUNT,
+    OPTION_PERMANENTLY,
+    OPTION_PIN_VERSION,
+    OPTION_NEW_PIN_FILE,
+    OPTION_RECOVERY_KEY,
+    OPTION_RECOVERY_KEY_FILE,
+    OPTION_SINCE,
+    OPTION_LOG_KEY,
+    OPTION_LOG_CLIENT,
+    OPTION_LOG_NODE,
+    OPTION_EVENT,
+    OPTION_JOURNAL,
+    OPTION_TLS,
+    OPTION_IDENTITY,
+    OPTION_SEALING,
+    OPTION_RECOVERY,
+    OPTION_FINISH,
+    OPTION_DESTROYED,
+    OPTION_DESTROYED_FILE,
+    OPTION_RESTORE_DIRECTORY,
     OPTION_MAX,
     OPTION_INVALID = -1,
 } OptionId;
 
 /* Bit i: the option i. */
-typedef uint32_t OptionSet;
+typedef uint64_t OptionSet;
 
 #define OPTION_BIT(id) ((OptionSet)1 << (id))
 /* Those that every verb takes, and that may stand before it. */

@@ -3,9 +3,10 @@
 
 #include "base/crypto.h"
 #include "base/ini.h"
-#include "ctl/ctl.h"
-
-#define CARD_START "keyquorum-node-"
+#include "ctl/cards.h"
+#include "ctl/client-key.h"
+#include "ctl/roster-add.h"
+#include "quorum/ask.h"
 
 static const char *path_of(const Call *call)
 {
@@ -14,56 +15,48 @@ static const char *path_of(const Call *call)
 
 /* ---- Cards ---- */
 
-static int add_card(Roster *roster, const char *text, Problem *problem)
+typedef struct Adding {
+    Roster *roster;
+    bool replace;
+    NodeSet changed; /* those that cards were given of */
+} Adding;
+
+static int add_card(Adding *adding, NodeCard *card, Problem *problem)
+{
+    Roster *roster = adding->roster;
+
+    if (adding->replace)
+        return problem_set(problem, -ENOENT, "there is no node %s in the roster to replace; without --replace it is added", card->name);
+    if (roster->n == THRESHOLD_NODES_MAX)
+        return problem_set(problem, -E2BIG, "node %s is one too many: a token has at most %d nodes", card->name, THRESHOLD_NODES_MAX);
+    adding->changed |= NODE_SET_OF(roster->n + 1);
+    roster->nodes[roster->n++] = *card;
+    *card = (NodeCard){0};
+    return 0;
+}
+
+static void replace_card(Adding *adding, unsigned at, NodeCard *card)
+{
+    card_clear(&adding->roster->nodes[at]);
+    adding->roster->nodes[at] = *card;
+    adding->changed |= NODE_SET_OF(at + 1);
+    *card = (NodeCard){0};
+}
+
+static int take_card(void *userdata, const char *text, Problem *problem)
 {
     _cleanup_(card_clear) NodeCard card = {0};
+    Adding *adding = userdata;
     int r = card_parse(text, &card, problem);
 
     if (r != 0)
         return r;
-    if (roster->n == THRESHOLD_NODES_MAX)
-        return problem_set(problem, -E2BIG, "node %s is one too many: a token has at most %d nodes", card.name, THRESHOLD_NODES_MAX);
-    roster->nodes[roster->n++] = card;
-    card = (NodeCard){0};
-    return 0;
-}
-
-/* A card per line; empty lines and those that begin with # do not count. */
-static int add_lines(Roster *roster, FILE *file, const char *name, Problem *problem)
-{
-    _cleanup_free_ char *line = NULL;
-    size_t room = 0;
-    unsigned number = 0, before = roster->n;
-
-    while (getline(&line, &room, file) >= 0) {
-        number++;
-        line[strcspn(line, "\r\n")] = '\0';
-        if (!*line || *line == '#')
-            continue;
-
-        int r = add_card(roster, line, problem);
-
-        if (r != 0)
-            return problem_prefix(problem, r, "%s:%u", name, number);
-    }
-    if (ferror(file))
-        return problem_set(problem, -EIO, "%s: cannot be read to its end", name);
-    return roster->n > before ? 0 : problem_set(problem, -ENODATA, "%s: no card is in it", name);
-}
-
-static int add_argument(Roster *roster, const char *argument, Problem *problem)
-{
-    if (strncmp(argument, CARD_START, strlen(CARD_START)) == 0)
-        return add_card(roster, argument, problem);
-    if (strcmp(argument, "-") == 0)
-        return add_lines(roster, stdin, "standard input", problem);
-
-    _cleanup_fclose_ FILE *file = fopen(argument, "re");
-
-    if (!file)
-        return problem_set(problem, -errno, "'%s' is neither a card (" CARD_START "1 ...) nor a file with one: %s", argument,
-                           strerror(errno));
-    return add_lines(roster, file, argument, problem);
+    for (unsigned i = 0; adding->replace && i < adding->roster->n; i++)
+        if (strcmp(adding->roster->nodes[i].name, card.name) == 0) {
+            replace_card(adding, i, &card);
+            return 0;
+        }
+    return add_card(adding, &card, problem);
 }
 
 /* ---- A roster to add to ---- */
@@ -93,6 +86,24 @@ static int set_names(const Call *call, Roster *roster, Problem *problem)
     return 0;
 }
 
+/* The name under which the nodes know this client is in its key; there is none where all nodes are on this host. */
+static int set_client(const Call *call, Roster *roster, Problem *problem)
+{
+    _cleanup_free_ char *path = NULL;
+    _cleanup_secret_ Secret *pem = NULL;
+    char name[NODE_NAME_MAX + 1] = "";
+    int r;
+
+    if (call->options[OPTION_CLIENT])
+        return 0;
+    r = client_key_path(call, &path, problem);
+    if (r == 0)
+        r = client_key_read(path, &pem, name, NULL);
+    if (r == 0 && *name)
+        (void)snprintf(roster->client, sizeof(roster->client), "%s", name);
+    return r == -ENOMEM ? r : 0; /* a key that cannot be read is the business of those who need it */
+}
+
 static int new_roster(const Call *call, Roster **ret_roster, Problem *problem)
 {
     _cleanup_(roster_freep) Roster *roster = roster_new();
@@ -106,6 +117,8 @@ static int new_roster(const Call *call, Roster **ret_roster, Problem *problem)
     r = set_threshold(call, roster, problem);
     if (r == 0)
         r = set_names(call, roster, problem);
+    if (r == 0)
+        r = set_client(call, roster, problem);
     if (r == 0 && crypto_random(roster->token, sizeof(roster->token)) < 0)
         r = problem_set(problem, -EIO, "there is no randomness for the token's identifier");
     if (r == 0)
@@ -160,6 +173,8 @@ static int check_existing(const Call *call, const Roster *roster, Problem *probl
         if (call->options[for_new[i]])
             return problem_set(problem, CTL_E_USAGE, "the roster %s exists: --%s is for a new one. To change it, edit the file",
                                path_of(call), option_at(for_new[i])->name);
+    if (call->options[OPTION_REPLACE])
+        return 0;
     return check_not_initialised(roster, problem);
 }
 
@@ -168,7 +183,7 @@ static int open_roster(const Call *call, Roster **ret_roster, Problem *problem)
     _cleanup_(roster_freep) Roster *roster = NULL;
     int r;
 
-    if (access(path_of(call), F_OK) < 0 && errno == ENOENT)
+    if (access(path_of(call), F_OK) < 0 && errno == ENOENT && !call->options[OPTION_REPLACE])
         return new_roster(call, ret_roster, problem);
     r = roster_read(path_of(call), &roster, problem);
     if (r == 0)
@@ -189,11 +204,15 @@ static int check_complete(const Roster *roster, Problem *problem)
     return 0;
 }
 
-static void tell(const Roster *roster, unsigned before, const char *path)
+static void tell(const Adding *adding, const char *path)
 {
-    for (unsigned i = before; i < roster->n; i++) {
+    const Roster *roster = adding->roster;
+
+    for (unsigned i = 0; i < roster->n; i++) {
         char fingerprint[40];
 
+        if (!(adding->changed & NODE_SET_OF(i + 1)))
+            continue;
         card_fingerprint(&roster->nodes[i], fingerprint);
         fprintf(stderr, "%2u  %-16s %s\n", i + 1, roster->nodes[i].name, fingerprint);
     }
@@ -202,19 +221,26 @@ static void tell(const Roster *roster, unsigned before, const char *path)
             path, roster->label, roster->k, roster->n);
 }
 
-int verb_roster_add(const Call *call, Problem *problem)
+int roster_add_cards(const Call *call, Problem *problem)
 {
+    static const CardReader reader = {CARD_START_NODE, take_card};
     _cleanup_(roster_freep) Roster *roster = NULL;
+    Adding adding = {.replace = call->options[OPTION_REPLACE] != NULL};
     int r = open_roster(call, &roster, problem);
-    unsigned before = roster ? roster->n : 0;
 
+    adding.roster = roster;
     for (size_t i = 0; r == 0 && i < call->n_arguments; i++)
-        r = add_argument(roster, call->arguments[i], problem);
+        r = cards_read(&reader, &adding, call->arguments[i], problem);
     if (r == 0)
         r = check_complete(roster, problem);
     if (r == 0)
         r = roster_write(path_of(call), roster, problem);
     if (r == 0)
-        tell(roster, before, path_of(call));
+        tell(&adding, path_of(call));
     return r;
+}
+
+int verb_roster_add(const Call *call, Problem *problem)
+{
+    return roster_add_cards(call, problem);
 }

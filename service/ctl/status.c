@@ -38,16 +38,30 @@ static const char *find_pending(const NodeState *state, char room[256])
     return room;
 }
 
+static bool is_tight(uint64_t used, uint64_t max)
+{
+    return max > 0 && used * 100 >= max * QUOTA_TIGHT;
+}
+
 static const char *find_quota(const NodeState *state, char room[256])
 {
-    if (state->key_quota_max == 0 || state->key_quota_used * 100 < state->key_quota_max * QUOTA_TIGHT)
+    if (!is_tight(state->key_quota_used, state->key_quota_max))
         return NULL;
     (void)snprintf(room, 256, "%" PRIu64 " of %" PRIu64 " kernel keys of its user are used: raise kernel.keys.maxkeys (sysctl)",
                    state->key_quota_used, state->key_quota_max);
     return room;
 }
 
-static const Finding findings[] = {find_problem, find_unusable, find_pending, find_quota};
+static const char *find_byte_quota(const NodeState *state, char room[256])
+{
+    if (!is_tight(state->key_bytes_used, state->key_bytes_max))
+        return NULL;
+    (void)snprintf(room, 256, "%" PRIu64 " of %" PRIu64 " bytes of its user's kernel keys are used: raise kernel.keys.maxbytes (sysctl)",
+                   state->key_bytes_used, state->key_bytes_max);
+    return room;
+}
+
+static const Finding findings[] = {find_problem, find_unusable, find_pending, find_quota, find_byte_quota};
 
 static bool is_good(const NodeState *state)
 {
@@ -63,7 +77,7 @@ static bool is_good(const NodeState *state)
 
 static void print_row(const NodeState *state)
 {
-    char quota[48];
+    char quota[48], bytes[48];
 
     printf("%-16s %5u ", state->name, state->index);
     if (!state->reachable) {
@@ -71,12 +85,13 @@ static void print_row(const NodeState *state)
         return;
     }
     (void)snprintf(quota, sizeof(quota), "%" PRIu64 "/%" PRIu64, state->key_quota_used, state->key_quota_max);
+    (void)snprintf(bytes, sizeof(bytes), "%" PRIu64 "/%" PRIu64, state->key_bytes_used, state->key_bytes_max);
     printf("up     ");
     terminal_print(state->version ? state->version : "?", 8);
     putchar(' ');
     terminal_print(state->custody ? state->custody : "?", 8);
-    printf(" %-10s %6" PRIu64 " %10" PRIu64 " %10s %6.1f ms\n", state->separation ? "yes" : "no", state->active, state->signatures, quota,
-           milliseconds(state->latency));
+    printf(" %-10s %6" PRIu64 " %10" PRIu64 " %10s %14s %6.1f ms\n", state->separation ? "yes" : "no", state->active, state->signatures,
+           quota, bytes, milliseconds(state->latency));
 }
 
 static void print_findings(const NodeState *state)
@@ -99,8 +114,8 @@ static void print_text(const Roster *roster, const NodeState *states, bool good)
     printf("Token ");
     terminal_print(roster->label, 0);
     printf(": any %u of %u nodes sign\n\n", roster->k, roster->n);
-    printf("%-16s %5s %-6s %-8s %-8s %-10s %6s %10s %10s %9s\n", "NODE", "INDEX", "STATE", "VERSION", "CUSTODY", "SEPARATION", "KEYS",
-           "SIGNATURES", "QUOTA", "LATENCY");
+    printf("%-16s %5s %-6s %-8s %-8s %-10s %6s %10s %10s %14s %9s\n", "NODE", "INDEX", "STATE", "VERSION", "CUSTODY", "SEPARATION", "KEYS",
+           "SIGNATURES", "QUOTA", "BYTES", "LATENCY");
     for (unsigned i = 0; i < roster->n; i++)
         print_row(&states[i]);
     if (good)
@@ -144,6 +159,8 @@ static void add_details(Document *node, const NodeState *state)
     document_number(node, "signatures", state->signatures);
     document_number(node, "keyQuotaUsed", state->key_quota_used);
     document_number(node, "keyQuotaMax", state->key_quota_max);
+    document_number(node, "keyBytesUsed", state->key_bytes_used);
+    document_number(node, "keyBytesMax", state->key_bytes_max);
     document_number(node, "latencyMicroseconds", state->latency);
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/crypto.h"
 #include "base/ini.h"
+#include "base/journal.h"
 #include "base/node-config.h"
 #include "load/serve.h"
 
@@ -107,7 +108,7 @@ static int serve_given(const NodeConfig *config, int fd, Problem *problem)
         return problem_set(problem, -EPERM, "--connection is only for Separation=no; with separation the loader has its own socket");
     if (sd_is_socket_unix(fd, SOCK_STREAM, 0, NULL, 0) <= 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
         return problem_set(problem, -EBADF, "--connection %d is not a connected unix socket", fd);
-    (void)fprintf(stderr, "keyquorum-load: no separation: the node and its loader are one user, who can read every share\n");
+    journal_log(LOG_WARNING, "no separation: the node and its loader are one user, who can read every share");
     return serve_connection(config, fd, problem);
 }
 
@@ -133,13 +134,20 @@ static int run(const Options *options, Problem *problem)
         r = node_config_read(options->config, &config, problem);
     if (r < 0)
         return r;
+    journal_set_node(config.name);
     return options->connection >= 0 ? serve_given(&config, options->connection, problem) : serve_activated(&config, problem);
 }
 
-static int fail(const Problem *problem, int status)
+static int refuse_usage(const Problem *problem)
 {
     (void)fprintf(stderr, "keyquorum-load: %s\n", problem->text);
-    return status;
+    return EXIT_USAGE;
+}
+
+static int fail(const Problem *problem)
+{
+    journal_log(LOG_ERR, "%s", problem->text);
+    return EXIT_FAILURE;
 }
 
 int main(int argc, char **argv)
@@ -148,10 +156,10 @@ int main(int argc, char **argv)
     Problem problem = PROBLEM_INIT;
 
     if (read_options(argc, argv, &options, &problem) < 0)
-        return fail(&problem, EXIT_USAGE);
+        return refuse_usage(&problem);
     if (options.help || options.version) {
         (void)fputs(options.help ? HELP : "keyquorum-load " KEYQUORUM_VERSION "\n", stdout);
         return EXIT_SUCCESS;
     }
-    return run(&options, &problem) < 0 ? fail(&problem, EXIT_FAILURE) : EXIT_SUCCESS;
+    return run(&options, &problem) < 0 ? fail(&problem) : EXIT_SUCCESS;
 }

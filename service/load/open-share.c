@@ -68,7 +68,7 @@ static int read_share(const NodeConfig *config, const KeyId *id, SealedShare *re
 
 /* ---- The sealing key -------------------------------------------------------------------------------------------------------- */
 
-static int read_sealing_key(const NodeConfig *config, Secret **ret_key, Problem *problem)
+static int read_sealing_keys(const NodeConfig *config, Secret **ret_keys, Problem *problem)
 {
     _cleanup_secret_ Secret *key = NULL;
 
@@ -79,23 +79,38 @@ static int read_sealing_key(const NodeConfig *config, Secret **ret_key, Problem 
 
     if (file_read_private(config->sealing_key, SECRET_SIZE_MAX, forbidden, &key, problem) < 0)
         return problem_prefix(problem, -ENOKEY, "the sealing key");
-    if (secret_size(key) != HPKE_PRIVATE_KEY_SIZE)
-        return problem_set(problem, -ENOKEY, "the sealing key %s has %zu bytes; it must have %d", config->sealing_key, secret_size(key),
-                           HPKE_PRIVATE_KEY_SIZE);
-    *ret_key = TAKE_PTR(key);
+    if (secret_size(key) != HPKE_PRIVATE_KEY_SIZE && secret_size(key) != 2 * HPKE_PRIVATE_KEY_SIZE)
+        return problem_set(problem, -ENOKEY, "the sealing key %s has %zu bytes; it must have %d, or %d while a rotation is under way",
+                           config->sealing_key, secret_size(key), HPKE_PRIVATE_KEY_SIZE, 2 * HPKE_PRIVATE_KEY_SIZE);
+    *ret_keys = TAKE_PTR(key);
     return 0;
+}
+
+/* While the sealing key is rotated there are two, new and old: shares that clients seal to the old one meanwhile are good as well. */
+static int open_with(const Secret *keys, const SealedShare *sealed, Secret **ret_share)
+{
+    int r = -EBADMSG;
+
+    for (size_t at = 0; r == -EBADMSG && at < secret_size(keys); at += HPKE_PRIVATE_KEY_SIZE) {
+        _cleanup_secret_ Secret *key = NULL;
+
+        r = secret_new_copy(secret_bytes(keys) + at, HPKE_PRIVATE_KEY_SIZE, &key);
+        if (r == 0)
+            r = sealed_share_open(sealed, key, ret_share);
+    }
+    return r;
 }
 
 /* ---- Together ---------------------------------------------------------------------------------------------------------------- */
 
 static int unseal(const NodeConfig *config, const SealedShare *sealed, Secret **ret_share, Problem *problem)
 {
-    _cleanup_secret_ Secret *key = NULL;
-    int r = read_sealing_key(config, &key, problem);
+    _cleanup_secret_ Secret *keys = NULL;
+    int r = read_sealing_keys(config, &keys, problem);
 
     if (r < 0)
         return r;
-    r = sealed_share_open(sealed, key, ret_share);
+    r = open_with(keys, sealed, ret_share);
     if (r == -EBADMSG)
         return problem_set(problem, r, "the share does not open: it was sealed to another node's key, or changed");
     return r < 0 ? problem_set(problem, r, "the share could not be opened: %s", strerror(-r)) : 0;
