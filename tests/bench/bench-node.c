@@ -2,7 +2,8 @@
  * One node's partial signature through its socket, beside the bare exponentiation, alternating in one run:
  *   bench-node ROUNDS          (inside tests/with-quorum; the token's first key is used)
  * Prints `name value` lines: floor_us (median of BN_mod_exp_mont_consttime at the key's size), node_us (median of PartialSign, one
- * request at a time), node_two_us (median while a second thread asks the same node), combine_us, verify_us, node_over_floor.
+ * request at a time), node_over_floor (median of the ratios of neighbours: a busy machine changes its pace, but seldom between the two),
+ * node_two_us (median while a second thread asks the same node), combine_us, verify_us.
  */
 #include <openssl/bn.h>
 #include <pthread.h>
@@ -216,19 +217,19 @@ int main(int argc, char **argv)
     open_token();
 
     _cleanup_free_ double *floor_samples = calloc(rounds, sizeof(double)), *node_samples = calloc(rounds, sizeof(double));
+    _cleanup_free_ double *ratios = calloc(rounds, sizeof(double));
     Floor floor = floor_new();
 
-    if (!floor_samples || !node_samples)
+    if (!floor_samples || !node_samples || !ratios)
         must(-1, "memory", NULL);
     (void)time_node(0); /* the connection is made once, not in every figure */
     for (unsigned i = 0; i < rounds; i++) {
         floor_samples[i] = time_floor(&floor);
         node_samples[i] = time_node(i);
+        ratios[i] = node_samples[i] / floor_samples[i];
     }
-
-    double floor_us = median(floor_samples, rounds), node_us = median(node_samples, rounds);
-
-    (void)printf("floor_us %.1f\nnode_us %.1f\nnode_over_floor %.3f\n", floor_us, node_us, node_us / floor_us);
+    (void)printf("floor_us %.1f\nnode_us %.1f\nnode_over_floor %.3f\n", median(floor_samples, rounds), median(node_samples, rounds),
+                 median(ratios, rounds));
     (void)printf("node_two_us %.1f\n", time_node_twice(rounds, node_samples));
     time_client(rounds, node_samples);
     quorum_key_unref(key);

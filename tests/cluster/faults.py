@@ -21,6 +21,7 @@ import traceback
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = pathlib.Path(os.environ.get("KEYQUORUM_BUILD", ROOT / "build"))
 NODE = BUILD / "service/node/keyquorum-node"
+GATE = BUILD / "service/gate/keyquorum-gate"
 LOADER = BUILD / "service/load/keyquorum-load"
 FORBID_KEYS = BUILD / "tests/cluster/forbid-keys"
 SIGNER = BUILD / "tests/cluster/pkcs11-signer"
@@ -283,6 +284,32 @@ class Node:
         return self.log()[size:]
 
 
+class Gate(Node):
+    """The gate of a node, where the quorum is reached over TLS."""
+
+    def __init__(self, index, pid):
+        super().__init__(index, pid)
+        self.address = (f"{os.environ['QUORUM_NETWORK']}.{index}", 7853)
+
+    def log(self):
+        return (self.directory / "gate.log").read_text()
+
+    def launch(self, *wrapper):
+        with open(self.directory / "gate.log", "a") as log:
+            self.process = spawn([*wrapper, GATE, "--config", self.directory / "node.conf"], stdout=log, stderr=log)
+        self.pid = self.process.pid
+
+    def answers(self):
+        expect(not self.process or self.process.poll() is None, "the gate of", self.name, "ended:\n", self.log())
+        with contextlib.suppress(OSError), socket.create_connection(self.address):
+            return True
+        return False
+
+    def start(self, *wrapper):
+        self.launch(*wrapper)
+        until(self.answers, f"the gate of {self.name} answers")
+
+
 @contextlib.contextmanager
 def liar_process(lie, path, node_socket):
     path.unlink(missing_ok=True)
@@ -305,6 +332,7 @@ class Quorum:
         self.directory = pathlib.Path(os.environ["QUORUM_DIR"])
         self.conf = pathlib.Path(os.environ["KEYQUORUM_CONF"])
         self.nodes = [Node(i, int(pid)) for i, pid in enumerate(os.environ["QUORUM_PIDS"].split(), 1)]
+        self.gates = [Gate(i, int(pid)) for i, pid in enumerate(os.environ.get("GATE_PIDS", "").split(), 1)]
         self.n = len(self.nodes)
 
     def node(self, index):
@@ -359,19 +387,19 @@ def skip(reason):
     sys.exit(SKIPPED)
 
 
-def enter(n, k, settings, wrapper):
+def enter(n, k, settings, wrapper, tls):
     """Start this script again, inside a quorum."""
     options = [word for setting in settings for word in ("-s", setting)]
     script = str(pathlib.Path(sys.argv[0]).resolve())
-    command = [*wrapper, ROOT / "tests/with-quorum", "-n", n, "-k", k, *options, sys.executable, "-B", script]
+    command = [*wrapper, ROOT / "tests/with-quorum", *(["-t"] if tls else []), "-n", n, "-k", k, *options, sys.executable, "-B", script]
     os.execvp(str(command[0]), [str(part) for part in command])
 
 
-def run(faults, n=3, k=2, settings=(), wrapper=(), prepare=None):
+def run(faults, n=3, k=2, settings=(), wrapper=(), prepare=None, tls=False):
     """`faults`: functions of the quorum and of what `prepare` made of it, or (function, further arguments…). `wrapper`: a command that
-    runs with-quorum."""
+    runs with-quorum. `tls`: through gates."""
     if "QUORUM_DIR" not in os.environ:
-        enter(n, k, settings, wrapper)
+        enter(n, k, settings, wrapper, tls)
     quorum, failed = Quorum(), 0
     prepared = prepare(quorum) if prepare else None
     print(f"1..{len(faults)}", flush=True)
@@ -385,6 +413,6 @@ def run(faults, n=3, k=2, settings=(), wrapper=(), prepare=None):
         except Exception:
             failed += 1
             print(f"not ok {number} - {words}\n" + re.sub("(?m)^", "# ", traceback.format_exc()), flush=True)
-    for node in quorum.nodes:
+    for node in [*quorum.nodes, *quorum.gates]:
         silent(node.log(), "Sanitizer|runtime error")
     sys.exit(1 if failed else 0)

@@ -4,10 +4,12 @@
 #include <openssl/evp.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/crypto.h"
 #include "key-fixture.h"
 #include "node-fixture.h"
+#include "wire/base64.h"
 
 #define CALL_TIMEOUT (60 * MICROSECONDS_PER_SECOND)
 
@@ -18,10 +20,63 @@ Link *call_open(const TestNode *node)
 {
     Problem problem = PROBLEM_INIT;
     Link *link = NULL;
-    int r = link_open(node->address, &link, &problem);
+    int r = link_open(node->address, NULL, &link, &problem);
 
     ck_assert_msg(r == 0, "%s", problem.text);
     return link;
+}
+
+Link *call_open_gate(const TestNode *node)
+{
+    Problem problem = PROBLEM_INIT;
+    char address[128];
+    Link *link = NULL;
+
+    (void)snprintf(address, sizeof(address), "unix:%s/gate.sock", node->directory);
+
+    int r = link_open(address, NULL, &link, &problem);
+
+    ck_assert_msg(r == 0, "%s", problem.text);
+    return link;
+}
+
+void call_announce(Link *link, const char *name, uint8_t pin_byte)
+{
+    char text[256], pin[BASE64_SIZE(NODE_TLS_PIN_SIZE) + 32] = "";
+    uint8_t bytes[NODE_TLS_PIN_SIZE];
+    int size;
+
+    memset(bytes, pin_byte, sizeof(bytes));
+    if (pin_byte != 0) {
+        (void)strcpy(pin, ",\"tlsPin\":\"");
+        base64_encode(bytes, sizeof(bytes), pin + strlen(pin));
+        (void)strcat(pin, "\"");
+    }
+    size = snprintf(text, sizeof(text),
+                    "{\"method\":\"" NODE_METHOD("AnnounceClient") "\",\"parameters\":{\"protocol\":1,"
+                                                                   "\"name\":\"%s\"%s},\"oneway\":true}",
+                    name, pin);
+    ck_assert_int_eq(send(link_fd(link), text, (size_t)size + 1, MSG_NOSIGNAL), size + 1);
+}
+
+Link *call_open_as(const TestNode *node, const char *name)
+{
+    Link *link = call_open_gate(node);
+
+    call_announce(link, name, 0);
+    return link;
+}
+
+void call_wait_closed(Link *link)
+{
+    Reply *reply = NULL;
+
+    do {
+        struct pollfd poll_fd = {.fd = link_fd(link), .events = POLLIN};
+
+        ck_assert_int_eq(poll(&poll_fd, 1, 30000), 1);
+    } while (link_advance(link) == 0);
+    ck_assert_int_eq(link_take_reply(link, &reply), 0);
 }
 
 static const MethodLayout *method_layout(const char *name)
@@ -145,6 +200,17 @@ NodeError call_answer(Link *link, const TestNode *node, const NodeHelloOutput *h
 
     sign_challenge(node, &hello->nonce, seed, version, answer);
     return call(link, "AnswerChallenge", &input, NULL);
+}
+
+Link *call_open_logged_in_as(const TestNode *node, const char *name)
+{
+    Link *link = call_open_as(node, name);
+    NodeHelloOutput hello = {0};
+
+    ck_assert_int_eq(call_hello(link, node, &hello), NODE_ERROR_NONE);
+    ck_assert_int_eq(call_answer(link, node, &hello, node->pin_seed, node->pin_version), NODE_ERROR_NONE);
+    message_clear(&node_hello_output, &hello);
+    return link;
 }
 
 NodeError call_log_in(const TestNode *node, const uint8_t seed[PIN_SEED_SIZE], Link **ret_link)
@@ -375,4 +441,38 @@ void call_invalid(Link *link, const char *method, const void *input)
 {
     ck_assert_int_eq(call(link, method, input, NULL), NODE_ERROR_UNKNOWN);
     ck_assert_str_eq(call_error, "org.varlink.service.InvalidParameter");
+}
+
+/* ---- Clients ---- */
+
+NodeError call_authorize(const TestNode *node, const char *name, uint8_t pin_byte, uint8_t next_pin_byte, const char *permissions)
+{
+    _cleanup_link_ Link *link = call_open(node);
+    uint8_t pins[NODE_TLS_PINS_MAX][NODE_TLS_PIN_SIZE];
+    const NodePin pin_list[] = {{{pins[0], NODE_TLS_PIN_SIZE}}, {{pins[1], NODE_TLS_PIN_SIZE}}};
+    NodeText texts[NODE_PERMISSION_MAX] = {0};
+    char copy[128];
+    size_t n = 0;
+
+    memset(pins[0], pin_byte, NODE_TLS_PIN_SIZE);
+    memset(pins[1], next_pin_byte, NODE_TLS_PIN_SIZE);
+    (void)snprintf(copy, sizeof(copy), "%s", permissions);
+    for (char *at = NULL, *word = strtok_r(copy, ",", &at); word; word = strtok_r(NULL, ",", &at))
+        texts[n++].text = word;
+
+    const NodeAuthorizeInput input = {
+        .name = (char *)name,
+        .tls_pins = {(void *)pin_list, next_pin_byte != 0 ? 2 : 1},
+        .permissions = {texts, n},
+    };
+
+    return call(link, "AuthorizeClient", &input, NULL);
+}
+
+NodeError call_deauthorize(const TestNode *node, const char *name)
+{
+    _cleanup_link_ Link *link = call_open(node);
+    const NodeNameInput input = {(char *)name};
+
+    return call(link, "DeauthorizeClient", &input, NULL);
 }

@@ -51,13 +51,23 @@ static void put_keys(TestNode *node)
 
 static void put_config(const TestNode *node)
 {
-    char text[1024];
+    char text[2048];
     int size = snprintf(text, sizeof(text),
                         "[node]\nName=alpha\nState=%s/state\nListen=%s\nCustody=keyring\nSeparation=no\n"
                         "SealingKey=%s/sealing.key\nIdentityKey=%s/identity.key\n",
                         node->directory, node->address, node->directory, node->directory);
 
+    if (node->gate)
+        size += snprintf(text + size, sizeof(text) - (size_t)size,
+                         "Address=tls:127.0.0.1:7853\nGateSocket=unix:%s/gate.sock\nClients=%s/clients\nTlsKey=%s/tls.key\n",
+                         node->directory, node->directory, node->directory);
     test_node_put_file(node, "node.conf", text, (size_t)size);
+}
+
+void test_node_add_gate(TestNode *node)
+{
+    node->gate = true;
+    put_config(node);
 }
 
 TestNode test_node_new(void)
@@ -134,21 +144,32 @@ int test_open_program(const char *variable)
     return fcntl(fd, F_DUPFD_CLOEXEC, 10);
 }
 
-/* sd_listen_fds(3). */
-static void pass_socket(const TestNode *node)
+static void pass_socket(const TestNode *node, const char *name, int as)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    char number[16];
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
-    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", node->address + strlen("unix:"));
+    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s", node->directory, name);
     (void)unlink(address.sun_path);
-    if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 16) < 0 || dup2(fd, 3) < 0)
+    if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 16) < 0 || dup2(fd, as) < 0)
         _exit(125);
+    if (fd != as)
+        (void)close(fd);
+}
+
+/* sd_listen_fds(3). The gate's comes first, so that only the names say which is which. */
+static void pass_sockets(const TestNode *node)
+{
+    char number[16];
+    int fd = 3;
+
+    if (node->gate)
+        pass_socket(node, "gate.sock", fd++);
+    pass_socket(node, "node.sock", fd++);
     (void)snprintf(number, sizeof(number), "%d", (int)getpid());
     (void)setenv("LISTEN_PID", number, 1);
-    (void)setenv("LISTEN_FDS", "1", 1);
-    (void)setenv("LISTEN_FDNAMES", "local", 1);
+    (void)setenv("LISTEN_FDS", node->gate ? "2" : "1", 1);
+    (void)setenv("LISTEN_FDNAMES", node->socket_names ? node->socket_names : node->gate ? "gate:local" : "local", 1);
 }
 
 static void __attribute__((noreturn)) become_node(const TestNode *node, const char *argument, const char *notify)
@@ -167,14 +188,22 @@ static void __attribute__((noreturn)) become_node(const TestNode *node, const ch
     (void)dup2(fd, STDERR_FILENO);
     (void)dup2(fd, STDOUT_FILENO);
     if (node->activated)
-        pass_socket(node);
+        pass_sockets(node);
     if (node->user)
         test_become_user(node->user, 0);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     (void)(notify ? setenv("NOTIFY_SOCKET", notify, 1) : unsetenv("NOTIFY_SOCKET"));
 
     char *const arguments[] = {
-        (char *)"keyquorum-node", (char *)"--config", config, (char *)"--loader", getenv("KEYQUORUM_LOADER"), (char *)argument, NULL,
+        (char *)"keyquorum-node",
+        (char *)"--config",
+        config,
+        (char *)"--loader",
+        getenv("KEYQUORUM_LOADER"),
+        (char *)"--bus",
+        (char *)(node->bus ? node->bus : "no"),
+        (char *)argument,
+        NULL,
     };
 
     (void)fexecve(program, arguments, environ);

@@ -22,9 +22,12 @@ typedef struct TestNode {
     uint8_t sealing_key[HPKE_PUBLIC_KEY_SIZE];
     uint8_t pin_seed[PIN_SEED_SIZE]; /* the Ed25519 seed that a client would derive from the PIN */
     uint64_t pin_version;
-    uid_t user;     /* and group, that it runs as; 0: ours */
-    bool activated; /* its socket is made by the test and passed in, as a service manager would */
-    pid_t pid;      /* 0: it does not run */
+    uid_t user;               /* and group, that it runs as; 0: ours */
+    bool activated;           /* its sockets are made by the test and passed in, as a service manager would */
+    bool gate;                /* it has Address=, GateSocket= and Clients=: gate.sock and clients in its directory */
+    const char *socket_names; /* with `activated`, LISTEN_FDNAMES; NULL: what is right */
+    const char *bus;          /* --bus=…; NULL: none */
+    pid_t pid;                /* 0: it does not run */
 } TestNode;
 
 /* Its files, on disk; it does not run yet. Node 1 of a 3-of-5 token. */
@@ -39,6 +42,8 @@ int test_node_start_in_vain(TestNode *node, const char *argument);
 /* Send the signal and wait for its end; returns the status of waitpid(). */
 int test_node_stop(TestNode *node, int signal);
 void test_node_restart(TestNode *node); /* SIGKILL, start */
+/* Give it a gate's socket; before it is started. */
+void test_node_add_gate(TestNode *node);
 /* A new one, started, part of a token. */
 TestNode test_node_running(void);
 /* Does the text stand in its log? */
@@ -59,6 +64,19 @@ unsigned test_node_count_files(const TestNode *node, const char *suffix);
 
 /* Connect. */
 Link *call_open(const TestNode *node);
+/* Connect to the gate's socket, and say nothing. */
+Link *call_open_gate(const TestNode *node);
+/* As the gate does it: oneway. `pin_byte` fills the pin that the client proved; 0: the gate does not say. */
+void call_announce(Link *link, const char *name, uint8_t pin_byte);
+/* Connect to the gate's socket as that client; and log in. */
+Link *call_open_as(const TestNode *node, const char *name);
+Link *call_open_logged_in_as(const TestNode *node, const char *name);
+/* Wait until the other side closes the connection, without a word. */
+void call_wait_closed(Link *link);
+/* Over a connection of its own to the local socket. Pins are filled with those bytes; the second may be 0: none. `permissions`:
+ * "list,sign". */
+NodeError call_authorize(const TestNode *node, const char *name, uint8_t pin_byte, uint8_t next_pin_byte, const char *permissions);
+NodeError call_deauthorize(const TestNode *node, const char *name);
 /* Call, wait, parse. What the error's parameters said stays in call_detail. An error that is not this interface's is NODE_ERROR_UNKNOWN;
  * its name stays in call_error. */
 NodeError call(Link *link, const char *method, const void *input, void *ret_output);

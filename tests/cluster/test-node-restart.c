@@ -10,9 +10,12 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -63,7 +66,7 @@ static void wait_some(unsigned microseconds)
     (void)nanosleep(&time, NULL);
 }
 
-/* Wholly there or wholly absent, and never anything else on the disk. */
+/* Wholly there or wholly absent, and never anything else on the disk but a share that was set aside. */
 static void check_whole(const TestNode *node, Link *link, const DealtKey *key)
 {
     const Digest statement = dealt_key_statement(key);
@@ -71,7 +74,7 @@ static void check_whole(const TestNode *node, Link *link, const DealtKey *key)
     NodeError error = call_sign(link, &key->id, &statement, NULL);
 
     ck_assert_msg(error == (there ? NODE_ERROR_NONE : NODE_ERROR_UNKNOWN_KEY), "%s", call_error);
-    ck_assert_uint_eq(test_node_count_files(node, ""), there ? 2 : 0);
+    ck_assert_uint_eq(test_node_count_files(node, "") - test_node_count_files(node, ".set-aside"), there ? 2 : 0);
     if (there)
         ck_assert_int_eq(call_key(link, "DiscardKey", &key->id), NODE_ERROR_NONE);
 }
@@ -134,6 +137,40 @@ START_TEST(killed_after_an_answer_nothing_is_forgotten)
     ck_assert_str_eq(call_key_state(link, &key.id), "destroyed");
     ck_assert_int_eq(call_prepare(link, &sealed), NODE_ERROR_KEY_DESTROYED);
     (void)link_close(link);
+}
+END_TEST
+
+/* As a loader's process does that the killed node had not quite started. */
+static void hold_for_a_moment(const TestNode *node)
+{
+    const struct timespec moment = {0, 300 * 1000 * 1000};
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    _cleanup_close_ int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+    char path[PATH_MAX];
+
+    test_node_path(node, "state", path);
+
+    _cleanup_close_ int directory = open(path, O_RDONLY | O_DIRECTORY);
+
+    ck_assert_int_eq(flock(directory, LOCK_EX | LOCK_NB), 0);
+    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", node->address + strlen("unix:"));
+    (void)unlink(address.sun_path);
+    ck_assert_int_eq(bind(listener, (const struct sockaddr *)&address, sizeof(address)), 0);
+    ck_assert_int_eq(listen(listener, 1), 0);
+    if (fork() == 0) {
+        (void)nanosleep(&moment, NULL);
+        _exit(0);
+    }
+}
+
+START_TEST(what_a_killed_node_holds_for_a_moment_is_waited_for)
+{
+    _cleanup_test_node_ TestNode node = test_node_running();
+
+    (void)test_node_stop(&node, SIGKILL);
+    hold_for_a_moment(&node);
+    test_node_start(&node);
+    ck_assert_int_eq(call_log_in(&node, node.pin_seed, NULL), NODE_ERROR_NONE);
 }
 END_TEST
 
@@ -499,6 +536,7 @@ static void add(TCase *cases)
     tcase_add_test(cases, killing_the_node_gives_no_free_tries);
     tcase_add_test(cases, killed_while_preparing);
     tcase_add_test(cases, killed_after_an_answer_nothing_is_forgotten);
+    tcase_add_test(cases, what_a_killed_node_holds_for_a_moment_is_waited_for);
     tcase_add_test(cases, a_damaged_key_leaves_the_others_alone);
     tcase_add_test(cases, a_share_that_the_loader_refuses_is_unusable);
     tcase_add_test(cases, a_share_that_is_gone_is_loaded_again);

@@ -149,9 +149,9 @@ START_TEST(two_users_share_no_secret_and_sign)
     check_sign(link, &first);
     ck_assert_int_eq(call_key(link, "DestroyKey", &first.id), NODE_ERROR_NONE);
     check_sign(link, &second);
-    ck_assert(test_node_logged(&node, "all shares are loaded"));
     (void)link_close(link);
     ck_assert_int_eq(test_node_stop(&node, SIGTERM), 0);
+    ck_assert(test_node_logged(&node, "all shares are loaded"));
     ck_assert_int_eq(kill(activation, SIGKILL), 0);
 }
 END_TEST

@@ -473,6 +473,72 @@ START_TEST(a_node_without_the_key_is_not_asked_each_time)
 }
 END_TEST
 
+static void set_errors(NodeSet nodes, NodeError error)
+{
+    for (unsigned i = 1; i <= FAKE_NODES; i++)
+        if (nodes & NODE_SET_OF(i))
+            fake_node(i)->sign_error = error;
+}
+
+/* Locked, or not permitted: at two of five nodes nobody notices, and they are seldom asked. */
+START_TEST(two_nodes_may_forbid_it)
+{
+    start();
+    set_errors(NODE_SET_OF(1), (NodeError)_i);
+    set_errors(NODE_SET_OF(4), NODE_ERROR_KEY_LOCKED);
+    sign_many(40);
+    ck_assert_uint_le(fake_node(1)->signs, 2);
+    ck_assert_uint_le(fake_node(4)->signs, 2);
+    ck_assert_uint_eq(fake_log_lines(""), 0);
+    fake_stop();
+}
+END_TEST
+
+static void check_forbidden(NodeSet nodes)
+{
+    Problem problem = PROBLEM_INIT;
+    Microseconds begin = clock_now();
+
+    ck_assert_int_eq(fake_sign(1, &problem), QUORUM_E_REFUSED);
+    ck_assert_uint_lt(clock_now() - begin, TIMEOUT / 4); /* nothing to wait for */
+    for (unsigned i = 1; i <= FAKE_NODES; i++)
+        if (nodes & NODE_SET_OF(i))
+            ck_assert_msg(strstr(problem.text, quorum_roster(fake.quorum)->nodes[i - 1].name), "%s", problem.text);
+    ck_assert_msg(strstr(problem.text, "KeyLocked"), "%s", problem.text);
+}
+
+START_TEST(three_nodes_forbid_it)
+{
+    const NodeSet three = NODE_SET_OF(1) | NODE_SET_OF(3) | NODE_SET_OF(5);
+
+    start();
+    set_errors(three, NODE_ERROR_KEY_LOCKED);
+    check_forbidden(three);
+    set_errors(NODE_SET_OF(3), NODE_ERROR_PERMISSION_DENIED);
+    check_forbidden(three);
+    set_errors(NODE_SET_OF(3), NODE_ERROR_NONE); /* unlocked: at once, since it is needed */
+    sign_many(5);
+    set_errors(three, NODE_ERROR_KEY_LOCKED);
+    check_forbidden(three);
+    fake_stop();
+}
+END_TEST
+
+/* With nodes down it is not the lock alone. */
+START_TEST(locked_and_down_is_too_few)
+{
+    Problem problem = PROBLEM_INIT;
+
+    fake_start(true, SHORT);
+    ck_assert_int_eq(fake_login("1234", NULL), 0);
+    set_errors(NODE_SET_OF(1) | NODE_SET_OF(2), NODE_ERROR_KEY_LOCKED);
+    fake_node_stop(3);
+    ck_assert_int_eq(fake_sign(1, &problem), QUORUM_E_TOO_FEW_NODES);
+    ck_assert_ptr_nonnull(strstr(problem.text, "alpha (1): KeyLocked"));
+    fake_stop();
+}
+END_TEST
+
 START_TEST(forgotten_logins_are_repeated)
 {
     start();
@@ -539,6 +605,9 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, a_logout_leaves_nothing_of_calls_under_way);
     tcase_add_test(cases, a_child_starts_anew);
     tcase_add_loop_test(cases, a_node_without_the_key_is_not_asked_each_time, NODE_ERROR_UNKNOWN_KEY, NODE_ERROR_KEY_EXISTS);
+    tcase_add_loop_test(cases, two_nodes_may_forbid_it, NODE_ERROR_PERMISSION_DENIED, NODE_ERROR_KEY_LOCKED + 1);
+    tcase_add_test(cases, three_nodes_forbid_it);
+    tcase_add_test(cases, locked_and_down_is_too_few);
     tcase_add_test(cases, forgotten_logins_are_repeated);
     tcase_add_test(cases, what_is_not_signed);
     tcase_add_test(cases, a_node_of_another_token_is_named);

@@ -17,6 +17,7 @@ import pathlib
 import socketserver
 import sys
 import threading
+import time
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives import serialization
@@ -248,8 +249,12 @@ INPUT = {
     "SetRecord": {"key": KEY, "record": structure(RECORD)},
     "DestroyKey": {"key": KEY},
     "PartialSign": {"key": KEY, "hash": text(1, 16), "digest": octets(1, 64)},
+    "AnnounceClient": {"name": text(1, 32), "tlsPin?": octets(32, 32)},
+    "LockKey": {"key": KEY},
+    "UnlockKey": {"key": KEY, "seconds": integer(0, (1 << 31) - 1), "count": integer(0, COUNT), "permanently?": boolean()},
 }  # fmt: skip
-BEFORE_HELLO = {"GetStatus", "InitToken", "Hello"}
+BEFORE_HELLO = {"GetStatus", "InitToken", "Hello", "AnnounceClient", "LockKey", "UnlockKey"}
+PERMISSIONS = ["list", "sign", "generate", "destroy", "admin"]
 AFTER_HELLO = {"ListKeys", "GetKey", "AnswerChallenge"}
 
 
@@ -279,6 +284,7 @@ class Node:
         self.start = os.urandom(8).hex()
         self.changes = self.signatures = 0
         self.shares = {}
+        self.windows = {}  # of locked keys: until when, how many signatures; None: no limit
 
     def save(self):
         self.changes += 1
@@ -408,7 +414,7 @@ class Connection(socketserver.StreamRequestHandler):
             "version": VERSION, "name": state["name"], "custody": "keyring", "separation": False, "initialized": token is not None,
             "sealingKey": raw_public(self.node.sealing), "identityKey": raw_public(self.node.identity),
             **{kind: states.count(kind) for kind in ("active", "pending", "unusable", "destroyed")}, "signatures": self.node.signatures,
-            "keyQuotaUsed": 0, "keyQuotaMax": 0,
+            "keyQuotaUsed": 0, "keyQuotaMax": 0, "time": int(time.time()), "client": "local", "permissions": PERMISSIONS,
         }  # fmt: skip
         if token:
             status |= {"token": bytes.fromhex(token["id"]), "index": token["index"], "n": token["n"], "k": token["k"],
@@ -490,7 +496,7 @@ class Connection(socketserver.StreamRequestHandler):
         for key_id in ids[:LIST_MAX]:
             entry = self.node.state["keys"][key_id]
             record = record_out(entry["record"] or NO_RECORD)
-            keys.append({"key": bytes.fromhex(key_id), "state": entry["state"], "record": record})
+            keys.append({"key": bytes.fromhex(key_id), "state": entry["state"], "record": record, "locked": entry.get("locked") or None})
         return {"revision": self.node.revision, "more": len(ids) > LIST_MAX or None, "keys": keys}
 
     def GetKey(self, key):
@@ -544,9 +550,43 @@ class Connection(socketserver.StreamRequestHandler):
         statement = hashlib.sha256(b"keyquorum activate v1" + key).digest()
         if entry["state"] == "pending" and (hash, digest) != ("sha256", statement):
             raise Refusal("KeyPending", "that key is not active yet")
+        if entry["state"] == "active" and entry.get("locked") and not self.take(key):
+            raise Refusal("KeyLocked", "that key is locked on this node")
         header, share = self.node.share(key)
         self.node.signatures += 1
         return {"partial": header.partial(hash, digest, share)}
+
+
+    # ---- who may do what: there is no gate, so every caller is the client "local"
+
+    def AnnounceClient(self, name, tlsPin):
+        raise Refusal("PermissionDenied", "there is no gate here that could say who a caller is")
+
+    def LockKey(self, key):
+        self.node.windows.pop(key, None)
+        entry = self.node.key(key)
+        if not entry.get("locked"):
+            entry["locked"] = True
+            self.node.save()
+
+    def UnlockKey(self, key, seconds, count, permanently):
+        if bool(seconds or count) == bool(permanently):
+            raise Invalid("permanently" if permanently else "seconds")
+        entry = self.node.key(key)
+        if permanently and entry.pop("locked", None):
+            self.node.save()
+        elif not permanently and not entry.get("locked"):
+            raise Refusal("Rejected", "that key is not locked")
+        elif not permanently:
+            self.node.windows[key] = (time.clock_gettime(time.CLOCK_BOOTTIME) + seconds if seconds else None, count or None)
+
+    def take(self, key):
+        """One signature more with a locked key, if an operator has opened it."""
+        until, left = self.node.windows.get(key, (None, 0))
+        if left == 0 or (until is not None and time.clock_gettime(time.CLOCK_BOOTTIME) >= until):
+            return False
+        self.node.windows[key] = (until, left - 1 if left else None)
+        return True
 
 
 class Server(socketserver.ThreadingUnixStreamServer):

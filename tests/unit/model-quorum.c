@@ -113,6 +113,12 @@ static ModelKey *usable_key(ModelNode *node, const Bytes *bytes, NodeError *ret_
 static ModelReply get_status(ModelNode *node, unsigned index, const void *input, ModelOutput *output)
 {
     static uint8_t identity[32];
+    static NodeText permissions[NODE_PERMISSION_MAX];
+    size_t n_permissions = 0;
+
+    for (NodePermission permission = 0; permission < NODE_PERMISSION_MAX; permission++)
+        if (!(node->withheld & 1u << permission))
+            permissions[n_permissions++].text = (char *)(uintptr_t)node_permission_name(permission);
 
     output->status = (NodeStatusOutput){
         .version = (char *)"1",
@@ -126,6 +132,8 @@ static ModelReply get_status(ModelNode *node, unsigned index, const void *input,
         .pin_version = node->pin_version,
         .sealing_key = {model.quorum.roster->nodes[index - 1].sealing_key, HPKE_PUBLIC_KEY_SIZE},
         .identity_key = {identity, sizeof(identity)},
+        .client = (char *)"ns1",
+        .permissions = {permissions, n_permissions},
     };
     return (ModelReply){0};
 }
@@ -308,12 +316,18 @@ static const struct {
     const char *method;
     AskConnection needs;
     ModelHandler handler;
+    unsigned permission; /* NODE_PERMISSION_MAX: none */
 } handlers[] = {
-    {"GetStatus", ASK_FRESH, get_status},       {"InitToken", ASK_FRESH, init_token},
-    {"ListKeys", ASK_HELLO, list_keys},         {"GetKey", ASK_HELLO, get_key},
-    {"PrepareKey", ASK_LOGGED_IN, prepare_key}, {"ActivateKey", ASK_LOGGED_IN, activate_key},
-    {"DiscardKey", ASK_LOGGED_IN, discard_key}, {"SetRecord", ASK_LOGGED_IN, set_record},
-    {"DestroyKey", ASK_LOGGED_IN, destroy_key}, {"PartialSign", ASK_LOGGED_IN, partial_sign},
+    {"GetStatus", ASK_FRESH, get_status, NODE_PERMISSION_MAX},
+    {"InitToken", ASK_FRESH, init_token, NODE_PERMISSION_ADMIN},
+    {"ListKeys", ASK_HELLO, list_keys, NODE_PERMISSION_LIST},
+    {"GetKey", ASK_HELLO, get_key, NODE_PERMISSION_LIST},
+    {"PrepareKey", ASK_LOGGED_IN, prepare_key, NODE_PERMISSION_GENERATE},
+    {"ActivateKey", ASK_LOGGED_IN, activate_key, NODE_PERMISSION_GENERATE},
+    {"DiscardKey", ASK_LOGGED_IN, discard_key, NODE_PERMISSION_GENERATE},
+    {"SetRecord", ASK_LOGGED_IN, set_record, NODE_PERMISSION_GENERATE},
+    {"DestroyKey", ASK_LOGGED_IN, destroy_key, NODE_PERMISSION_DESTROY},
+    {"PartialSign", ASK_LOGGED_IN, partial_sign, NODE_PERMISSION_SIGN},
 };
 
 /* ---- quorum/ask.h and what else the modules want of their quorum ------------------------------------------------------------ */
@@ -405,7 +419,12 @@ static void call_model(unsigned index, AskConnection connection, const char *met
         return;
     }
     received = through_wire(input_layout, input);
-    reply = handlers[i].handler(node, index, received, &output);
+    if (node->withheld & 1u << handlers[i].permission) {
+        node->denied++;
+        reply = fails(NODE_ERROR_PERMISSION_DENIED);
+    } else {
+        reply = handlers[i].handler(node, index, received, &output);
+    }
     message_clear(input_layout, received);
     free(received);
     answer->r = reply.silent ? -ETIME : 0;
@@ -489,6 +508,15 @@ Catalog *quorum_catalog(Quorum *quorum)
 const Roster *quorum_roster(const Quorum *quorum)
 {
     return quorum->roster;
+}
+
+Roster *quorum_roster_now(Quorum *quorum)
+{
+    return roster_ref(quorum->roster);
+}
+
+void follow_roster(Quorum *quorum)
+{
 }
 
 bool quorum_logged_in(const Quorum *quorum)

@@ -28,6 +28,8 @@ typedef struct ModelNode {
     bool full;               /* refuses to store shares and activations */
     bool asleep;             /* makes a change, and does not answer any more */
     bool ill;                /* answers GetKey with an error */
+    unsigned withheld;       /* permissions that the client has not: bit mask of NodePermission */
+    unsigned denied;         /* calls answered with PermissionDenied */
     Microseconds slow;       /* takes so long for each answer; if the client does not wait so long, nothing is done and none comes */
     const char *slow_method; /* for this method only; NULL: for all */
     uint64_t pin_version;

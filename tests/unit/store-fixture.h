@@ -88,7 +88,8 @@ static inline StoredKey test_key(Bytes *ret_sealed)
 
 /* What the next start finds. */
 typedef struct Seen {
-    unsigned keys, destroyed, damaged;
+    unsigned keys, destroyed, damaged, set_aside;
+    bool locked;
     uint64_t version;
     size_t activation_size;
     char damage[PROBLEM_SIZE_MAX];
@@ -98,7 +99,12 @@ static inline int see(void *userdata, StoredKey *key)
 {
     Seen *seen = userdata;
 
+    if (key->set_aside) {
+        seen->set_aside++;
+        return 0;
+    }
     seen->keys++;
+    seen->locked = key->locked;
     seen->destroyed += key->destroyed;
     seen->damaged += key->damage != NULL;
     seen->version = key->record.version;

@@ -60,7 +60,7 @@ static int read_identity(const Place *place, uint8_t ret_identity[NODE_PUBLIC_KE
 {
     uint8_t sealing[NODE_PUBLIC_KEY_SIZE];
 
-    return identity_read(&place->config, sealing, ret_identity, problem);
+    return identity_read(&place->config, "/nowhere/node.conf", sealing, ret_identity, problem);
 }
 
 /* The public half of the sealing key is there as a file, so only the identity key is computed with. */
@@ -113,8 +113,39 @@ START_TEST(private_keys_are_private)
 }
 END_TEST
 
+/* As the node of an installation: its configuration names no key, and it could read none. */
+START_TEST(public_keys_stand_beside_the_configuration)
+{
+    static const char *const names[] = {"sealing-key.pub", "identity-key.pub"};
+    const NodeConfig config = {.separation = true};
+    uint8_t sealing[NODE_PUBLIC_KEY_SIZE], identity[NODE_PUBLIC_KEY_SIZE], keys[2][NODE_PUBLIC_KEY_SIZE] = {{1}, {2}};
+    char directory[] = "/tmp/test-identity-XXXXXX", file[64];
+    Problem problem = PROBLEM_INIT;
+
+    ck_assert_ptr_nonnull(mkdtemp(directory));
+    (void)snprintf(file, sizeof(file), "%s/node.conf", directory);
+    ck_assert_int_eq(identity_read(&config, file, sealing, identity, &problem), -ENOENT);
+    ck_assert_ptr_nonnull(strstr(problem.text, "/sealing-key.pub"));
+    for (size_t i = 0; i < ELEMENTS(names); i++) {
+        char path[64];
+
+        (void)snprintf(path, sizeof(path), "%s/%s", directory, names[i]);
+        put(path, keys[i], sizeof(keys[i]));
+    }
+    ck_assert_msg(identity_read(&config, file, sealing, identity, &problem) == 0, "%s", problem.text);
+    ck_assert_mem_eq(sealing, keys[0], sizeof(sealing));
+    ck_assert_mem_eq(identity, keys[1], sizeof(identity));
+    for (size_t i = 0; i < ELEMENTS(names); i++) {
+        (void)snprintf(file, sizeof(file), "%s/%s", directory, names[i]);
+        ck_assert_int_eq(unlink(file), 0);
+    }
+    ck_assert_int_eq(rmdir(directory), 0);
+}
+END_TEST
+
 static void add_tests(TCase *cases)
 {
+    tcase_add_test(cases, public_keys_stand_beside_the_configuration);
     tcase_add_test(cases, identity_key_is_used_in_locked_memory);
     tcase_add_test(cases, private_keys_are_private);
 }

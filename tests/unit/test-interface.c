@@ -150,6 +150,8 @@ static const char *type_name(const Field *field)
         [FIELD_CONSTANT] = "int", [FIELD_BOOL] = "bool", [FIELD_UINT] = "int", [FIELD_STRING] = "string", [FIELD_BYTES] = "string",
     };
 
+    if (field->type == FIELD_VALUES)
+        return names[field->of->fields[0].type];
     return field->of ? field->of->name : names[field->type];
 }
 
@@ -164,7 +166,7 @@ static void check_structure(const char *where, const Structure *structure, const
         ck_assert_str_eq(member->name, field->name);
         ck_assert_msg(strcmp(member->type, type_name(field)) == 0, "%s.%s: %s", where, field->name, member->type);
         ck_assert_msg(member->optional == field->optional, "%s.%s: optional?", where, field->name);
-        ck_assert_msg(member->list == (field->type == FIELD_LIST), "%s.%s: a list?", where, field->name);
+        ck_assert_msg(member->list == (field->type == FIELD_LIST || field->type == FIELD_VALUES), "%s.%s: a list?", where, field->name);
     }
     ck_assert_msg(n == structure->n, "%s: %s is in no layout", where, structure->members[n].name);
 }
@@ -202,7 +204,7 @@ static void check_documented(const Interface *interface)
 
 START_TEST(node_is_as_described)
 {
-    static const Layout *const types[] = {&node_record, &node_key_entry};
+    static const Layout *const types[] = {&node_record, &node_key_entry, &node_client_entry, &node_peer};
     Interface *interface = read_interface(node_interface_description);
 
     ck_assert_str_eq(interface->name, NODE_INTERFACE);

@@ -3,6 +3,99 @@
 
 #include <errno.h>
 
+/* ---- Permissions ----------------------------------------------------------------------------------------------------------- */
+
+static void withhold(unsigned nodes, NodePermission permission)
+{
+    for (unsigned i = 0; i < nodes; i++)
+        model.nodes[i].withheld |= 1u << permission;
+}
+
+static unsigned denied(void)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < 5; i++)
+        n += model.nodes[i].denied;
+    return n;
+}
+
+/* Before anything is dealt, and so before anything is sent. */
+START_TEST(making_a_key_needs_permissions)
+{
+    const GenerateRequest request = {.algorithm = THRESHOLD_RSA, .bits = 2048, .custody = CUSTODY_INVALID};
+    static const NodePermission needed[] = {NODE_PERMISSION_GENERATE, NODE_PERMISSION_SIGN};
+    Problem problem = PROBLEM_INIT;
+    QuorumKey *key = NULL;
+
+    model.nodes[2].withheld = 1u << needed[_i];
+    ck_assert_int_eq(quorum_generate(&model.quorum, &request, &key, &problem), QUORUM_E_REFUSED);
+    ck_assert_msg(strstr(problem.text, node_permission_name(needed[_i])) && strstr(problem.text, "node3"), "%s", problem.text);
+    ck_assert_uint_eq(denied(), 0);
+    ck_assert_uint_eq(count_changes(), 0);
+}
+END_TEST
+
+/* A permission that is withdrawn between the question and the shares. */
+START_TEST(making_a_key_is_denied_on_the_way)
+{
+    Problem problem = PROBLEM_INIT;
+    QuorumKey *key = NULL;
+
+    model.nodes[_i].withheld = 1u << NODE_PERMISSION_GENERATE;
+    ck_assert_int_eq(make_key(&key, &problem), QUORUM_E_REFUSED);
+    for (unsigned i = 0; i < 5; i++)
+        ck_assert_uint_eq(model.nodes[i].n_keys, 0);
+}
+END_TEST
+
+START_TEST(destroying_needs_permission)
+{
+    KeyId id = model_key_put(ALL, 0, "old");
+    Problem problem = PROBLEM_INIT;
+
+    check_label("old");
+    withhold(3, NODE_PERMISSION_DESTROY); /* two are left, three are needed */
+    ck_assert_int_eq(quorum_destroy(&model.quorum, &id, &problem), QUORUM_E_REFUSED);
+    ck_assert_msg(strstr(problem.text, "'destroy'") && strstr(problem.text, "node1") && strstr(problem.text, "node3"), "%s", problem.text);
+    ck_assert_uint_eq(denied(), 0);
+    ck_assert_uint_eq(count_changes(), 0);
+    check_label("old");
+    model.nodes[0].withheld = 0;
+    ck_assert_int_eq(quorum_destroy(&model.quorum, &id, &problem), 0);
+    ck_assert_uint_eq(denied(), 0);
+    ck_assert_uint_eq(count_keys(), 0);
+}
+END_TEST
+
+START_TEST(changing_needs_permission)
+{
+    KeyId id = model_key_put(ALL, 0, "old");
+
+    check_label("old");
+    withhold(5, NODE_PERMISSION_GENERATE);
+    ck_assert_int_eq(set_label(&id, "new"), QUORUM_E_REFUSED);
+    check_label("old");
+}
+END_TEST
+
+/* A signer sees a key that is pending at one node: it may not help, and is told so once, not at each look. */
+START_TEST(a_signer_does_not_insist_on_helping)
+{
+    KeyId id = model_key_put(ALL, 0, "old");
+
+    model_key_set_state(4, &id, KEY_PENDING);
+    withhold(5, NODE_PERMISSION_GENERATE);
+    for (unsigned i = 0; i < 3; i++) {
+        ck_assert_uint_eq(count_keys(), 1);
+        model.nodes[4].revision++; /* something to look at anew */
+    }
+    ck_assert_uint_eq(model.nodes[3].denied, 1);
+    ck_assert_uint_eq(denied(), 1);
+    ck_assert_uint_eq(model_log_lines(), 0);
+}
+END_TEST
+
 /* ---- Creation ------------------------------------------------------------------------------------------------------------ */
 
 START_TEST(a_key_is_made)
@@ -453,6 +546,11 @@ END_TEST
 static void add_tests(TCase *cases)
 {
     tcase_add_checked_fixture(cases, start, model_stop);
+    tcase_add_loop_test(cases, making_a_key_needs_permissions, 0, 2);
+    tcase_add_loop_test(cases, making_a_key_is_denied_on_the_way, 0, 5);
+    tcase_add_test(cases, destroying_needs_permission);
+    tcase_add_test(cases, changing_needs_permission);
+    tcase_add_test(cases, a_signer_does_not_insist_on_helping);
     tcase_add_test(cases, a_key_is_made);
     tcase_add_loop_test(cases, one_node_cannot_store, 1, 6);
     tcase_add_loop_test(cases, one_node_signs_wrongly, 1, 6);

@@ -364,13 +364,13 @@ START_TEST(connecting_never_waits)
     ck_assert_ptr_nonnull(mkdtemp(directory));
     (void)snprintf(name.sun_path, sizeof(name.sun_path), "%s/socket", directory);
     (void)snprintf(address, sizeof(address), "unix:%s/socket", directory);
-    ck_assert_int_eq(link_open(address, &links[0], &problem), -ENOENT);
+    ck_assert_int_eq(link_open(address, NULL, &links[0], &problem), -ENOENT);
     ck_assert_ptr_nonnull(strstr(problem.text, address));
     ck_assert_int_eq(bind(fd, (const struct sockaddr *)&name, sizeof(name)), 0);
-    ck_assert_int_eq(link_open(address, &links[0], &problem), -ECONNREFUSED);
+    ck_assert_int_eq(link_open(address, NULL, &links[0], &problem), -ECONNREFUSED);
     ck_assert_int_eq(listen(fd, 2), 0);
     while (r == 0 && n < ELEMENTS(links))
-        r = link_open(address, &links[n++], &problem);
+        r = link_open(address, NULL, &links[n++], &problem);
     ck_assert_int_eq(r, -EAGAIN);
     while (n > 0)
         link_close(links[--n]);

@@ -447,7 +447,7 @@ static void run_node(Scene *scene, const char *words)
 
     ck_assert_int_eq(keyring_ring_new(SEPARATION_USERS, &scene->ring, NULL), 0);
     (void)snprintf(address, sizeof(address), "unix:%s/load.sock", scene->directory);
-    ck_assert_msg(link_open(address, &link, &problem) == 0, "%s", problem.text);
+    ck_assert_msg(link_open(address, NULL, &link, &problem) == 0, "%s", problem.text);
     ck_assert_msg(request(link, scene, true, reason) == (words ? LOAD_ERROR_UNAVAILABLE : LOAD_ERROR_NONE), "%s", reason);
     ck_assert_msg(!words || strstr(reason, words), "'%s' should say '%s'", reason, words);
     (void)link_close(link);

@@ -68,6 +68,7 @@ typedef struct Outer {
     Bytes maybe_bytes;
     Inner maybe_inner;
     List maybe_list;
+    List values;
 } Outer;
 
 static const Layout inner_layout = {
@@ -78,6 +79,16 @@ static const Layout inner_layout = {
         {"text", FIELD_STRING, offsetof(Inner, text), 0, 8},
         {NULL},
     },
+};
+
+typedef struct Value {
+    char *text;
+} Value;
+
+static const Layout value_layout = {
+    "Value",
+    sizeof(Value),
+    (const Field[]){{"text", FIELD_STRING, offsetof(Value, text), 1, 4}, {NULL}},
 };
 
 static const Layout outer_layout = {
@@ -97,6 +108,7 @@ static const Layout outer_layout = {
         {"maybeBytes", FIELD_BYTES, offsetof(Outer, maybe_bytes), 2, 4, .optional = true},
         {"maybeInner", FIELD_STRUCT, offsetof(Outer, maybe_inner), .of = &inner_layout, .optional = true},
         {"maybeList", FIELD_LIST, offsetof(Outer, maybe_list), 1, 3, &inner_layout, .optional = true},
+        {"values", FIELD_VALUES, offsetof(Outer, values), 0, 2, &value_layout, .optional = true},
         {NULL},
     },
 };
@@ -109,7 +121,7 @@ static const char most[] =
     "\"text\":\"12345678\"},\"list\":[{\"number\":1,\"text\":\"x\"},{\"number\":2,\"text\":\"y\"},{\"number\":3,\"text\":\"z\"}],"
     "\"maybeFlag\":true,"
     "\"maybeNumber\":6,\"maybeText\":\"\xc3\xa9\",\"maybeBytes\":\"AAEC\",\"maybeInner\":{\"number\":1,\"text\":\"\"},"
-    "\"maybeList\":[{\"number\":4,\"text\":\"\"}]}";
+    "\"maybeList\":[{\"number\":4,\"text\":\"\"}],\"values\":[\"x\",\"€\"]}";
 
 static void check_text_round_trip(const char *text)
 {
@@ -204,6 +216,13 @@ static const char *const bad_fields[][3] = {
     {"list", "[{\"number\":1,\"text\":\"\",\"x\":null}]", "list[0].x"},
     {"maybeList", "[]", "maybeList"},
     {"maybeList", "[{}]", "maybeList[0].number"},
+    {"values", "\"x\"", "values"},
+    {"values", "{}", "values"},
+    {"values", "[\"x\",\"y\",\"z\"]", "values"},
+    {"values", "[\"x\",\"\"]", "values[1]"},
+    {"values", "[1]", "values[0]"},
+    {"values", "[{\"text\":\"x\"}]", "values[0]"},
+    {"values", "[null]", "values[0]"},
     {"unknown", "null", "unknown"},
     {"Flag", "true", "Flag"},
     {"", "1", ""},
@@ -326,6 +345,14 @@ static const Layout *const layouts[] = {
     &node_error_detail,
     &node_record,
     &node_key_entry,
+    &node_announce_input,
+    &node_authorize_input,
+    &node_name_input,
+    &node_client_entry,
+    &node_clients_output,
+    &node_peer,
+    &node_peers,
+    &node_unlock_input,
     &load_input,
     &load_output,
     &load_error_detail,
@@ -385,6 +412,7 @@ static void fill_field(const Field *field, void *storage)
         fill(field->of, storage);
         return;
     case FIELD_LIST:
+    case FIELD_VALUES:
         fill_list(field, storage);
         return;
     }

@@ -1,7 +1,9 @@
+#include "base/address.h"
 #include "base/node-config.h"
 #include "unit.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +21,10 @@ static const char COMPLETE[] = "# a node\n"
 
 static const char ROOTLESS[] = "[node]\nName=a\nState=/s\nListen=unix:/l\nCustody=keyring\nLoader=\nSeparation=no\n"
                                "SealingKey=/k/sealing\nIdentityKey=/k/identity\n";
+
+static const char GATED[] = "[node]\nName=a\nState=/s\nListen=unix:/l\nCustody=keyring\nSeparation=no\n"
+                            "SealingKey=/k/sealing\nIdentityKey=/k/identity\n"
+                            "Address=tls:192.0.2.11:7853\nGateSocket=unix:/g\nClients=/c\nTlsKey=/k/tls\n";
 
 static const char SHORT[] = "[node]\nName=a\nState=/s\nListen=unix:/l\nCustody=keyring\nLoader=unix:/loader\n";
 
@@ -87,6 +93,27 @@ START_TEST(keys_default_to_credentials)
 }
 END_TEST
 
+START_TEST(gate)
+{
+    _cleanup_node_config_ NodeConfig config = {0}, without = {0}, with = {0};
+    char text[1024];
+    Problem problem;
+
+    ck_assert_msg(read_text(GATED, &config, &problem) == 0, "%s", problem.text);
+    ck_assert_str_eq(config.address, "tls:192.0.2.11:7853");
+    ck_assert_str_eq(config.gate_socket, "unix:/g");
+    ck_assert_str_eq(config.clients, "/c");
+    ck_assert_str_eq(config.tls_key, "/k/tls");
+    setenv("CREDENTIALS_DIRECTORY", "/run/credentials/x", 1);
+    ck_assert_msg(read_text(SHORT, &without, &problem) == 0, "%s", problem.text);
+    ck_assert(!without.address && !without.gate_socket && !without.clients && !without.tls_key);
+    (void)snprintf(text, sizeof(text), "%sAddress=tls:[2001:db8::1]:7853\nGateSocket=unix:/g\nClients=/c\n", SHORT);
+    ck_assert_msg(read_text(text, &with, &problem) == 0, "%s", problem.text);
+    ck_assert_str_eq(with.tls_key, "/run/credentials/x/tls-key");
+    unsetenv("CREDENTIALS_DIRECTORY");
+}
+END_TEST
+
 /* One mistake each: what is put in place of what in COMPLETE or ROOTLESS, and what must be said. */
 static const struct {
     const char *text, *replace, *by, *words;
@@ -119,6 +146,16 @@ static const struct {
     {COMPLETE, "[node]", "[nodes]", ":3: Name= stands in the unknown section '[nodes]'"},
     {COMPLETE, "Name=alpha_1", "Name", ":3: "},
     {ROOTLESS, "SealingKey=/k/sealing\n", "", ": SealingKey= is missing from [node]; Separation=no needs it"},
+    {GATED, "Address=tls:192.0.2.11:7853\n", "", ": Address= is missing from [node]; Address=, GateSocket= and Clients= come together"},
+    {GATED, "GateSocket=unix:/g\n", "", ": GateSocket= is missing from [node]; Address="},
+    {GATED, "Clients=/c\n", "Clients=\n", ": Clients= is missing from [node]; Address="},
+    {GATED, "TlsKey=/k/tls\n", "", ": TlsKey= is missing from [node]; Separation=no needs it"},
+    {GATED, "192.0.2.11", "node.example", ":9: Address=: 'tls:node.example:7853' is not an address of the form tls:192.0.2.11:7853"},
+    {GATED, "192.0.2.11", "node.example", "no host name is looked up"},
+    {GATED, "tls:192.0.2.11:7853", "unix:/x", ":9: Address=: 'unix:/x' is not an address"},
+    {GATED, "GateSocket=unix:/g", "GateSocket=/g", ":10: GateSocket=: '/g' is not an address"},
+    {GATED, "GateSocket=unix:/g", "GateSocket=unix:/l", ":10: GateSocket= and Listen= cannot be the same socket"},
+    {GATED, "Clients=/c", "Clients=c", ":11: Clients=: 'c' is not an absolute path"},
     {ROOTLESS, "IdentityKey=/k/identity\n", "", ": IdentityKey= is missing from [node]; Separation=no needs it"},
 };
 
@@ -158,8 +195,75 @@ START_TEST(names)
 }
 END_TEST
 
+static const char *const good_addresses[] = {
+    "tls:192.0.2.11:7853",    "tls:0.0.0.0:1", "tls:255.255.255.255:65535",
+    "tls:[2001:db8::1]:7853", "tls:[::]:7853", "tls:[::ffff:192.0.2.1]:7",
+};
+
+static const char *const bad_addresses[] = {
+    "",
+    "tls:",
+    "tls",
+    "tls::",
+    "192.0.2.11:7853",
+    "tls:192.0.2.11",
+    "tls:192.0.2.11:",
+    "tls:192.0.2.11:0",
+    "tls:192.0.2.11:65536",
+    "tls:192.0.2.11:078",
+    "tls:192.0.2.11:-1",
+    "tls:192.0.2.11: 7",
+    "tls:192.0.2.11:7 ",
+    "tls:192.0.2:7853",
+    "tls:192.0.2.011:7853",
+    "tls:192.0.2.256:7853",
+    "tls:2001:db8::1:7853",
+    "tls:[2001:db8::1:7853",
+    "tls:2001:db8::1]:7853",
+    "tls:[192.0.2.1]:7853",
+    "tls:[]:7853",
+    "tls:[:7853",
+    "tls:]:7853",
+    "tls:[::1%eth0]:7853",
+    "tls:localhost:7853",
+    "TLS:192.0.2.11:7853",
+    "tls:[2001:db8:0000:0000:0000:0000:0000:0000:0000:0000:0000:0001]:7853",
+    "tls:192.0.2.11:99999999999999999999",
+};
+
+START_TEST(addresses)
+{
+    struct sockaddr_storage address;
+    socklen_t size;
+
+    for (size_t i = 0; i < ELEMENTS(good_addresses); i++) {
+        ck_assert_msg(address_parse_tls(good_addresses[i], &address, &size, NULL) == 0, "%s", good_addresses[i]);
+        ck_assert_int_eq(address.ss_family, strchr(good_addresses[i], '[') ? AF_INET6 : AF_INET);
+    }
+    ck_assert_int_eq(address_parse_tls("tls:192.0.2.11:7853", &address, &size, NULL), 0);
+    ck_assert_uint_eq(size, sizeof(struct sockaddr_in));
+    ck_assert_uint_eq(((struct sockaddr_in *)&address)->sin_port, htons(7853));
+    ck_assert_uint_eq(((struct sockaddr_in *)&address)->sin_addr.s_addr, htonl(0xc000020b));
+    for (size_t i = 0; i < ELEMENTS(bad_addresses); i++)
+        ck_assert_msg(address_parse_tls(bad_addresses[i], &address, &size, NULL) == -EINVAL, "%s", bad_addresses[i]);
+}
+END_TEST
+
+START_TEST(client_names)
+{
+    ck_assert(client_name_valid("ns1") && client_name_valid("NS1.example-net_a") && client_name_valid("0"));
+    ck_assert(client_name_valid("abcdefghijklmnopqrstuvwxyz012345"));
+    ck_assert(!client_name_valid("abcdefghijklmnopqrstuvwxyz0123456"));
+    ck_assert(!client_name_valid("") && !client_name_valid(".a") && !client_name_valid("-a") && !client_name_valid("a b"));
+    ck_assert(!client_name_valid("a/b") && !client_name_valid("a\n") && !client_name_valid("\xc3\xa4"));
+}
+END_TEST
+
 static void add_tests(TCase *cases)
 {
+    tcase_add_test(cases, gate);
+    tcase_add_test(cases, addresses);
+    tcase_add_test(cases, client_names);
     tcase_add_test(cases, complete);
     tcase_add_test(cases, rootless);
     tcase_add_test(cases, keys_default_to_credentials);

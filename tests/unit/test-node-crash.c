@@ -40,7 +40,7 @@ static int destroy(const Act *act)
 {
     int r = store_write_tombstone(act->store, &act->key->id, "local", NULL);
 
-    return r < 0 ? r : store_remove_key(act->store, &act->key->id, NULL);
+    return r < 0 ? r : store_remove_destroyed(act->store, &act->key->id, NULL);
 }
 
 static int write_token(const Act *act)
@@ -49,6 +49,26 @@ static int write_token(const Act *act)
 
     token.pin_version = 2;
     return store_write_token(act->store, &token, NULL);
+}
+
+static Clients two_clients(void)
+{
+    Clients clients = {.n = 2};
+
+    for (unsigned i = 0; i < 2; i++) {
+        (void)snprintf(clients.items[i].name, sizeof(clients.items[i].name), "ns%u", i);
+        clients.items[i].n_pins = 1;
+        clients.items[i].pins[0][0] = (uint8_t)i;
+    }
+    return clients;
+}
+
+static int write_clients(const Act *act)
+{
+    Clients clients = two_clients();
+
+    clients.n = 1;
+    return store_write_clients(act->store, &clients, NULL);
 }
 
 /* Do it in a child that dies when it enters system call `fatal` (from 1). True: it got to its end before. */
@@ -95,7 +115,7 @@ START_TEST(a_crash_while_adding)
         Seen seen = look(&place);
 
         ck_assert_uint_eq(seen.damaged, 0);
-        check_nothing_else(&place, 2 * seen.keys);
+        check_nothing_else(&place, 2 * seen.keys + seen.set_aside);
         seen.keys ? there++ : absent++;
         ck_assert(!finished || seen.keys == 1);
     }
@@ -140,7 +160,7 @@ static void check_changed(const Place *place, const Seen *seen, bool finished)
 static void check_discarded(const Place *place, const Seen *seen, bool finished)
 {
     ck_assert(!finished || seen->keys == 0);
-    check_nothing_else(place, 2 * seen->keys);
+    check_nothing_else(place, 2 * seen->keys + seen->set_aside);
     outcomes[seen->keys == 0]++;
 }
 
@@ -203,6 +223,30 @@ static int make_state(const Act *act)
     return store_open((const char *)act->sealed->data, false, &store, NULL);
 }
 
+START_TEST(a_crash_while_writing_the_clients)
+{
+    bool finished = false;
+    unsigned found[3] = {0};
+
+    for (unsigned fatal = 1; !finished; fatal++) {
+        _cleanup_place_ Place place = place_new();
+        _cleanup_store_ Store *store = open_store(&place);
+        Clients clients = two_clients();
+        Problem problem = PROBLEM_INIT;
+
+        ck_assert_int_eq(store_write_clients(store, &clients, NULL), 0);
+        finished = crash(write_clients, &(Act){.store = store}, fatal);
+        store = store_close(store);
+        store = open_store(&place);
+        ck_assert_msg(store_read_clients(store, &clients, &problem) == 0, "%s", problem.text);
+        found[clients.n]++;
+        ck_assert(clients.n > 0 && (!finished || clients.n == 1));
+        ck_assert_uint_eq(count_files(&place, ""), 4);
+    }
+    ck_assert(found[1] > 1 && found[2] > 3);
+}
+END_TEST
+
 START_TEST(a_crash_while_making_the_directory)
 {
     bool finished = false;
@@ -225,6 +269,7 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, a_crash_while_discarding);
     tcase_add_test(cases, a_crash_while_destroying);
     tcase_add_test(cases, a_crash_while_writing_the_token);
+    tcase_add_test(cases, a_crash_while_writing_the_clients);
     tcase_add_test(cases, a_crash_while_making_the_directory);
 }
 

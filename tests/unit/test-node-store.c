@@ -389,8 +389,68 @@ START_TEST(a_limit_leaves_nothing_behind)
 }
 END_TEST
 
+/* ---- A share without its record ------------------------------------------------------------------------------------------------ */
+
+static bool is_there(const char *path)
+{
+    return access(path, F_OK) == 0;
+}
+
+START_TEST(a_share_that_lost_its_record_is_kept)
+{
+    Stored stored = stored_new();
+    char saved[PATH_MAX], aside[PATH_MAX];
+
+    (void)snprintf(saved, sizeof(saved), "%s/saved", stored.place.path);
+    (void)snprintf(aside, sizeof(aside), "%.*s.set-aside", (int)(strlen(stored.share) - strlen(".share")), stored.share);
+    ck_assert_int_eq(rename(stored.record, saved), 0);
+    for (unsigned times = 0; times < 2; times++) {
+        const Seen seen = look(&stored.place);
+
+        ck_assert_uint_eq(seen.keys, 0);
+        ck_assert_uint_eq(seen.set_aside, times == 0);
+        ck_assert(is_there(aside) && !is_there(stored.share));
+    }
+    ck_assert_int_eq(rename(saved, stored.record), 0); /* from a backup */
+    for (unsigned times = 0; times < 2; times++) {
+        const Seen seen = look(&stored.place);
+
+        ck_assert_uint_eq(seen.keys, 1);
+        ck_assert_uint_eq(seen.damaged, 0);
+        ck_assert(!is_there(aside) && is_there(stored.share));
+    }
+    place_clear(&stored.place);
+}
+END_TEST
+
+START_TEST(of_a_destroyed_key_nothing_is_kept)
+{
+    for (unsigned at_start = 0; at_start < 2; at_start++) {
+        Stored stored = stored_new();
+        _cleanup_bytes_ Bytes sealed = {0};
+        _cleanup_stored_key_ StoredKey key = test_key(&sealed);
+
+        ck_assert_int_eq(unlink(stored.record), 0);
+        ck_assert_uint_eq(look(&stored.place).set_aside, 1);
+
+        _cleanup_store_ Store *store = open_store(&stored.place);
+
+        ck_assert_int_eq(store_write_tombstone(store, &key.id, "local", NULL), 0);
+        if (!at_start)
+            ck_assert_int_eq(store_remove_destroyed(store, &key.id, NULL), 0);
+        store = store_close(store);
+        if (at_start)
+            ck_assert_uint_eq(look(&stored.place).destroyed, 1);
+        ck_assert_uint_eq(count_files(&stored.place, "keys"), 1);
+        place_clear(&stored.place);
+    }
+}
+END_TEST
+
 static void add_tests(TCase *cases)
 {
+    tcase_add_test(cases, a_share_that_lost_its_record_is_kept);
+    tcase_add_test(cases, of_a_destroyed_key_nothing_is_kept);
     tcase_add_test(cases, what_is_not_synced_leaves_the_store_in_doubt);
     tcase_add_test(cases, every_flipped_bit_is_noticed);
     tcase_add_test(cases, every_cut_is_noticed);

@@ -366,6 +366,8 @@ START_TEST(names_can_be_changed_and_nothing_else)
     ck_assert_uint_eq(find_one(session, CKO_PRIVATE_KEY), private_key);
     fake.record_result = QUORUM_E_CONFLICT;
     ck_assert_rv(C_SetAttributeValue(session, public_key, names, 2), CKR_FUNCTION_FAILED);
+    fake.record_result = QUORUM_E_REFUSED;
+    ck_assert_rv(C_SetAttributeValue(session, public_key, names, 2), CKR_FUNCTION_REJECTED);
     fake.record_result = 0;
     ck_assert_rv(C_Logout(session), CKR_OK);
     ck_assert_rv(C_SetAttributeValue(session, public_key, names, 2), CKR_USER_NOT_LOGGED_IN);
@@ -448,6 +450,8 @@ START_TEST(destroying_private_then_public)
     ck_assert_rv(C_DestroyObject(open_session(0), private_key), CKR_SESSION_READ_ONLY);
     fake.destroy_result = QUORUM_E_TOO_FEW_NODES;
     ck_assert_rv(C_DestroyObject(session, private_key), CKR_DEVICE_ERROR);
+    fake.destroy_result = QUORUM_E_REFUSED; /* not permitted */
+    ck_assert_rv(C_DestroyObject(session, private_key), CKR_FUNCTION_REJECTED);
     fake.destroy_result = 0;
     ck_assert_rv(C_DestroyObject(session, private_key), CKR_OK);
     ck_assert_uint_eq(find(session, NULL, 0, found), 0);

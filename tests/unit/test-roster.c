@@ -2,6 +2,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/text.h"
+#include "quorum/card.h"
 #include "quorum/roster.h"
 #include "unit.h"
 
@@ -209,6 +211,14 @@ static const struct {
     {"[node alpha]\nAddress=/run/alpha\n", 2, "Address=: "},
     {"[node alpha]\nAddress=carrier-pigeon:x\n", 2, "Address=: "},
     {"[node alpha]\nTlsPin=AAAA\n", 2, "TlsPin=: 'AAAA' is not 32 bytes in base64"},
+    {"[node alpha]\nTlsPin=" KEY_A ",\n", 2, "TlsPin=: "},
+    {"[node alpha]\nTlsPin=," KEY_A "\n", 2, "TlsPin=: "},
+    {"[node alpha]\nTlsPin=" KEY_A "," KEY_A "\n", 2, "two different ones"},
+    {"[node alpha]\nTlsPin=" KEY_A "," KEY_B "," KEY_C "\n", 2, "TlsPin=: "},
+    {"[node alpha]\nAddress=tls:alpha.example:7853\n", 2, "no host name is looked up"},
+    {"[node alpha]\nAddress=tls:192.0.2.11\n", 2, "and a port"},
+    {"[token]\nClientKey=key.pem\n", 2, "ClientKey=: 'key.pem' is not an absolute path"},
+    {TOKEN ALPHA "[node beta]\nTlsPin=" KEY_D "," KEY_A "\n", 12, "TlsPin= is that of node alpha already"},
     {"[node alpha]\nSealingKey=x\n", 2, "SealingKey=: "},
     {"[node alpha]\nIdentityKey=" KEY_D "=\n", 2, "IdentityKey=: "},
     {TOKEN ALPHA "[token]\nDeal=no\n", 12, "a section [token] above already"},
@@ -332,6 +342,102 @@ START_TEST(a_wrong_card_is_explained)
 }
 END_TEST
 
+/* ---- TLS -------------------------------------------------------------------------------------------------------------------------- */
+
+#define TWO_NODES                                                                                                                          \
+    "[node alpha]\nIndex=1\nAddress=tls:192.0.2.11:7853\nTlsPin=" KEY_A "," KEY_B "\nSealingKey=" KEY_A "\nIdentityKey=" KEY_A "\n"        \
+    "[node beta]\nIndex=2\nAddress=tls:[2001:db8::1]:7853\nTlsPin=" KEY_C "\nSealingKey=" KEY_B "\nIdentityKey=" KEY_B "\n"
+
+START_TEST(nodes_elsewhere_are_read)
+{
+    _cleanup_(roster_freep) Roster *roster = NULL, *again = NULL, *copy = NULL;
+    _cleanup_free_ char *key = NULL, *default_key = NULL;
+    Problem problem = PROBLEM_INIT;
+    char beside[512];
+
+    ck_assert_msg(read_text(TOKEN TWO_NODES, &roster, &problem) == 0, "%s", problem.text);
+    ck_assert(roster_needs_client_key(roster));
+    ck_assert_ptr_null(roster->client_key);
+    default_key = roster_client_key(roster);
+    (void)snprintf(beside, sizeof(beside), "%.*s/client-key.pem", (int)(strrchr(path, '/') - path), path);
+    ck_assert_str_eq(default_key, beside);
+    ck_assert_int_eq(roster->nodes[0].tls_pin[31], 'A');
+    ck_assert_int_eq(roster->nodes[0].next_tls_pin[31], 'B');
+    ck_assert(!card_has_key(roster->nodes[1].next_tls_pin));
+
+    roster->client_key = text_copy("/elsewhere/key.pem");
+    ck_assert_msg(roster_write(path, roster, &problem) == 0, "%s", problem.text);
+    ck_assert_msg(roster_read(path, &again, &problem) == 0, "%s", problem.text);
+    ck_assert_int_eq(roster_copy(again, &copy), 0);
+    key = roster_client_key(copy);
+    ck_assert_str_eq(key, "/elsewhere/key.pem");
+    ck_assert_mem_eq(copy->nodes[0].next_tls_pin, roster->nodes[0].next_tls_pin, 32);
+    ck_assert_str_eq(copy->nodes[1].address, "tls:[2001:db8::1]:7853");
+}
+END_TEST
+
+START_TEST(a_card_may_have_two_pins)
+{
+    NodeCard card = make_card(), read;
+    char text[CARD_SIZE_MAX], fingerprint[40], before[40];
+    Problem problem = PROBLEM_INIT;
+
+    card_fingerprint(&card, before);
+    memset(card.next_tls_pin, 9, 32);
+    ck_assert_int_eq(card_format(&card, text), 0);
+    ck_assert_msg(card_parse(text, &read, &problem) == 0, "%s", problem.text);
+    ck_assert_mem_eq(read.tls_pin, card.tls_pin, 32);
+    ck_assert_mem_eq(read.next_tls_pin, card.next_tls_pin, 32);
+    card_fingerprint(&read, fingerprint);
+    ck_assert_str_ne(fingerprint, before);
+    card_clear(&read);
+}
+END_TEST
+
+START_TEST(a_client_card_goes_round)
+{
+    ClientCard card = {.name = "signer-1.example", .n_pins = 1}, read;
+    char text[CARD_SIZE_MAX], fingerprint[40], again[40];
+    Problem problem = PROBLEM_INIT;
+
+    for (unsigned n = 1; n <= 2; n++) {
+        memset(card.pins[n - 1], (int)n, 32);
+        card.n_pins = n;
+        ck_assert_int_eq(client_card_format(&card, text), 0);
+        ck_assert_int_eq(strncmp(text, "keyquorum-client-1 signer-1.example AQEB", 40), 0);
+        ck_assert_msg(client_card_parse(text, &read, &problem) == 0, "%s", problem.text);
+        ck_assert_str_eq(read.name, card.name);
+        ck_assert_uint_eq(read.n_pins, n);
+        ck_assert_mem_eq(read.pins, card.pins, sizeof(card.pins));
+        client_card_fingerprint(&card, fingerprint);
+        client_card_fingerprint(&read, again);
+        ck_assert_uint_eq(strlen(fingerprint), 39);
+        ck_assert_str_eq(fingerprint, again);
+    }
+    for (size_t i = 0; i < strlen(text); i++) {
+        char wrong[CARD_SIZE_MAX];
+
+        (void)snprintf(wrong, sizeof(wrong), "%s", text);
+        wrong[i] = wrong[i] == 'x' ? 'y' : 'x';
+        ck_assert_msg(client_card_parse(wrong, &read, &problem) == -EINVAL, "%s", wrong);
+    }
+    ck_assert_int_eq(client_card_parse("keyquorum-node-1 a b c d e f", &read, &problem), -EINVAL);
+    ck_assert_ptr_nonnull(strstr(problem.text, "not a client's card"));
+}
+END_TEST
+
+START_TEST(names_of_clients)
+{
+    static const char *const good[] = {"a", "Signer-1.example_2", "0", "abcdefghijklmnopqrstuvwxyz012345"};
+    static const char *const bad[] = {"", "-a", ".a", "_a", "a b", "a\"", "abcdefghijklmnopqrstuvwxyz0123456", "\xc3\xa4"};
+
+    for (size_t i = 0; i < ELEMENTS(good); i++)
+        ck_assert_int_eq(client_card_check_name(good[i], NULL), 0);
+    for (size_t i = 0; i < ELEMENTS(bad); i++)
+        ck_assert_int_eq(client_card_check_name(bad[i], NULL), -EINVAL);
+}
+END_TEST
+
 static void add_tests(TCase *cases)
 {
     tcase_add_checked_fixture(cases, setup, teardown);
@@ -345,6 +451,10 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, a_card_goes_round);
     tcase_add_test(cases, a_mistyped_card_is_noticed);
     tcase_add_test(cases, a_wrong_card_is_explained);
+    tcase_add_test(cases, nodes_elsewhere_are_read);
+    tcase_add_test(cases, a_card_may_have_two_pins);
+    tcase_add_test(cases, a_client_card_goes_round);
+    tcase_add_test(cases, names_of_clients);
 }
 
 UNIT_MAIN("roster", add_tests)

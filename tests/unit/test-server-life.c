@@ -164,6 +164,117 @@ START_TEST(connections_are_limited)
 }
 END_TEST
 
+static int add_at(void *listener, int *ret_fd)
+{
+    int pair[2], r;
+
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
+    r = server_add(fixture.server, pair[1], listener);
+    if (r < 0)
+        (void)close(pair[1]);
+    *ret_fd = pair[0];
+    return r;
+}
+
+static char narrow_door, wide_door;
+
+static const ServerLimits *limits_by_door(void *userdata, void *listener)
+{
+    static const ServerLimits narrow = {2, 2, 50 * MICROSECONDS_PER_MILLISECOND}, wide = {100, 100, MICROSECONDS_FOREVER};
+
+    ck_assert_ptr_eq(userdata, &seen);
+    return listener == &narrow_door ? &narrow : listener == &wide_door ? &wide : NULL;
+}
+
+/* Each door counts for itself; the others' are those of the options. */
+START_TEST(doors_have_limits_of_their_own)
+{
+    ServerOptions options = test_options;
+    int fds[40], more;
+    size_t n = 0;
+
+    fixture_teardown();
+    options.limits_of = limits_by_door;
+    fixture_start_with(options, NULL);
+    for (; n < 30; n++)
+        ck_assert_int_eq(add_at(&wide_door, &fds[n]), 0);
+    for (; n < 32; n++)
+        ck_assert_int_eq(add_at(&narrow_door, &fds[n]), 0);
+    for (; n < 38; n++)
+        ck_assert_int_eq(add_at(NULL, &fds[n]), 0);
+    ck_assert_int_eq(add_at(&narrow_door, &more), -ENOBUFS);
+    (void)close(more);
+    ck_assert_int_eq(add_at(NULL, &more), -ENOBUFS);
+    (void)close(more);
+    while (server_connections(fixture.server) > 36) /* the narrow door's are idle */
+        ck_assert_int_ge(sd_event_run(fixture.event, UINT64_MAX), 0);
+    check_alive(fds[0]);
+    check_alive(fds[37]);
+    ck_assert(is_closed(fds[30]) && is_closed(fds[31]));
+    for (size_t i = 0; i < n; i++)
+        (void)close(fds[i]);
+}
+END_TEST
+
+static bool admits_echo(void *userdata, void *state, const char *method)
+{
+    ck_assert_ptr_eq(userdata, &seen);
+    ck_assert_ptr_nonnull(state);
+    return method && strcmp(method, "org.example.Test.Echo") == 0;
+}
+
+START_TEST(what_is_not_admitted_is_not_answered)
+{
+    static const char *const others[] = {"{\"method\":\"org.varlink.service.GetInfo\"}", "{\"method\":\"org.example.Test.Nothing\"}",
+                                         "{\"method\":\"nothing\"}", "{\"method\":1}", "{}"};
+    ServerOptions options = test_options;
+
+    fixture_teardown();
+    options.admits = admits_echo;
+    fixture_start_with(options, NULL);
+    for (size_t i = 0; i < ELEMENTS(others); i++) {
+        _cleanup_close_ int fd = connect_raw();
+
+        send_text(fd, ECHO("a"));
+        pump();
+        ck_assert_str_eq(receive(fd), TEXT("a") "\n");
+        send_text(fd, others[i]);
+        send_text(fd, ECHO("b"));
+        pump();
+        ck_assert_str_eq(receive(fd), "");
+        ck_assert_msg(is_closed(fd), "%s", others[i]);
+    }
+    ck_assert_uint_eq(server_connections(fixture.server), 0);
+}
+END_TEST
+
+START_TEST(a_connection_is_closed_from_outside)
+{
+    _cleanup_close_ int idle = connect_raw();
+
+    server_connection_close(seen.connection);
+    ck_assert_uint_eq(seen.disconnected, 0); /* not under the feet of whoever closes it */
+    pump();
+    ck_assert_uint_eq(seen.disconnected, 1);
+    ck_assert(is_closed(idle));
+
+    _cleanup_close_ int busy = connect_raw();
+
+    send_text(busy, LATER("a"));
+    send_text(busy, ECHO("b"));
+    pump();
+    server_connection_close(seen.connection);
+    pump();
+    ck_assert(is_closed(busy));
+    ck_assert_uint_eq(seen.disconnected, 1); /* the state is still in use */
+    ck_assert_ptr_nonnull(server_call_state(seen.later[0]));
+    ck_assert_int_eq(server_call_reply(seen.later[0], &(TestText){(char *)"done"}), 0);
+    pump();
+    ck_assert_uint_eq(seen.disconnected, 2);
+    ck_assert_uint_eq(server_connections(fixture.server), 0);
+}
+END_TEST
+
 /* Without file descriptors left, accepting pauses and goes on later. */
 START_TEST(accepting_recovers)
 {
@@ -293,6 +404,9 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, listening);
     tcase_add_test(cases, connections_per_client_are_limited);
     tcase_add_test(cases, connections_are_limited);
+    tcase_add_test(cases, doors_have_limits_of_their_own);
+    tcase_add_test(cases, what_is_not_admitted_is_not_answered);
+    tcase_add_test(cases, a_connection_is_closed_from_outside);
     tcase_add_test(cases, accepting_recovers);
     tcase_add_test(cases, idle_connections_are_closed);
     tcase_add_test(cases, draining_finishes_what_is_in_hand);

@@ -30,6 +30,7 @@ typedef struct Seen {
     ServerCall *later[TEST_LATER_MAX]; /* calls that wait for the test to answer them */
     unsigned n_later, calls, connected, disconnected, drained;
     void *listener;
+    ServerConnection *connection; /* the last one */
 } Seen;
 
 static Seen seen;
@@ -112,6 +113,7 @@ static void *test_connected(void *userdata, ServerConnection *connection, void *
 {
     seen.connected++;
     seen.listener = listener;
+    seen.connection = connection;
     return malloc(1); /* so that ASan sees a state that is lost or used too late */
 }
 
@@ -153,15 +155,18 @@ static int test_drain(ServerCall *call, void *parameters, void *userdata)
     return server_call_reply(call, NULL);
 }
 
-static inline void fixture_start(const ServerLimits *limits)
+static inline void fixture_start_with(ServerOptions options, const ServerLimits *limits)
 {
-    ServerOptions options = test_options;
-
     memset(&seen, 0, sizeof(seen));
     if (limits)
         options.limits = *limits;
     ck_assert_int_ge(sd_event_new(&fixture.event), 0);
     ck_assert_int_eq(server_new(fixture.event, &options, &fixture.server), 0);
+}
+
+static inline void fixture_start(const ServerLimits *limits)
+{
+    fixture_start_with(test_options, limits);
 }
 
 static inline void fixture_setup(void)
