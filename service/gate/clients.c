@@ -121,17 +121,6 @@ static int parse(const Bytes *content, Clients *clients, Problem *problem)
     return check_doubles(clients, problem);
 }
 
-static bool same_time(const struct timespec *a, const struct timespec *b)
-{
-    return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
-}
-
-static bool same_file(const struct stat *a, const struct stat *b)
-{
-    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size && same_time(&a->st_mtim, &b->st_mtim) &&
-           same_time(&a->st_ctim, &b->st_ctim) && (a->st_nlink == 0) == (b->st_nlink == 0);
-}
-
 static int read_file(Clients *clients, Problem *problem)
 {
     _cleanup_bytes_ Bytes content = {0};
@@ -148,7 +137,7 @@ int clients_refresh(Clients *clients, Problem *problem)
 
     if (stat(clients->path, &status) < 0)
         status = (struct stat){0};
-    if (same_file(&status, &clients->status))
+    if (file_same(&status, &clients->status))
         return 0;
     forget(clients);
     clients->status = status; /* of before the reading: what replaces it meanwhile is read the next time */
@@ -158,6 +147,8 @@ int clients_refresh(Clients *clients, Problem *problem)
     if (r == 0)
         return 0;
     forget(clients);
+    if (r != -EINVAL && r != -EFBIG)
+        clients->status = (struct stat){0}; /* it is not what is in the file: the next time again */
     return problem_prefix(problem, r, "%s, so no client is known", clients->path);
 }
 

@@ -28,7 +28,7 @@ void clients_clear(Clients *clients);
 #define _cleanup_clients_ _cleanup_(clients_clear)
 
 /* Read the file if it is not the one that was read last. No file: no clients. Errors, after which there are no clients either: -EINVAL a
- * line that is wrong, a pin that is there twice; -EFBIG; -ENOMEM, -errno. It is not read again before it is replaced. */
+ * line that is wrong, a pin that is there twice; -EFBIG; such a file is not read again before it is replaced. -ENOMEM, -errno. */
 int clients_refresh(Clients *clients, Problem *problem) _must_check_;
 /* The client's name; NULL: the pin is unknown. Until the next refresh. */
 const char *clients_find(const Clients *clients, const uint8_t pin[TLS_PIN_SIZE]);

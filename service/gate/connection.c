@@ -10,7 +10,7 @@
 #define RETRY_TIME        (10 * MICROSECONDS_PER_MILLISECOND) /* when the node's queue is full */
 #define HANDSHAKE_SECONDS ((unsigned)(GATE_HANDSHAKE_TIME / MICROSECONDS_PER_SECOND))
 
-/* Who is being served comes before who wants to be. */
+/* Who is being served comes before who wants to be, but for gate_served(). */
 #define PRIORITY_OPEN      SD_EVENT_PRIORITY_NORMAL
 #define PRIORITY_HANDSHAKE (SD_EVENT_PRIORITY_NORMAL + 10)
 
@@ -195,6 +195,7 @@ static int move(Connection *connection)
 
 static int serve(Connection *connection)
 {
+    gate_served(connection->gate);
     if (move(connection) < 0)
         connection_end(connection);
     return 0;
@@ -214,7 +215,7 @@ static int on_moving(sd_event_source *source, int fd, uint32_t events, void *use
     return serve(userdata);
 }
 
-static int on_again(sd_event_source *source, void *userdata)
+static int on_again(sd_event_source *source, uint64_t now, void *userdata)
 {
     return serve(userdata);
 }
@@ -264,7 +265,7 @@ static int open_pipes(Connection *connection)
     if (r == 0)
         r = sd_event_add_io(event, &connection->node_io, connection->node->fd, 0, on_moving, connection);
     if (r >= 0)
-        r = sd_event_add_defer(event, &connection->again, on_again, connection);
+        r = sd_event_add_time(event, &connection->again, CLOCK_MONOTONIC, 0, 1, on_again, connection); /* a deferred one would come first */
     if (r >= 0)
         r = sd_event_source_set_enabled(connection->again, SD_EVENT_OFF);
     connection->tls_io = sd_event_source_disable_unref(connection->tls_io);
@@ -306,7 +307,7 @@ static bool is_known(void *userdata, const uint8_t pin[TLS_PIN_SIZE])
     Clients *clients = &connection->gate->clients;
     Problem problem = PROBLEM_INIT;
 
-    if (clients_refresh(clients, &problem) < 0)
+    if (clients_refresh(clients, &problem) < 0 && refusals_take(&connection->gate->refused))
         journal_log(LOG_ERR, "%s", problem.text);
 
     const char *name = clients_find(clients, pin);
@@ -344,16 +345,33 @@ static int admit(Connection *connection)
     return reach_node(connection);
 }
 
-static int on_handshake(sd_event_source *source, int fd, uint32_t events, void *userdata)
+static int shake_hands(Connection *connection)
 {
-    Connection *connection = userdata;
     int r = stream_tls_handshake(connection->tls);
 
     if (r == 0)
         return admit(connection);
-    if (r == -EAGAIN && sd_event_source_set_io_events(source, (uint32_t)stream_events(connection->tls, 0)) >= 0)
+    if (r == -EAGAIN && sd_event_source_set_io_events(connection->tls_io, (uint32_t)stream_events(connection->tls, 0)) >= 0)
         return 0;
     return fail(connection, r);
+}
+
+static int on_handshake(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+    return shake_hands(userdata);
+}
+
+void connection_handshakes(Gate *gate, unsigned n)
+{
+    Connection *next;
+
+    for (Connection *at = gate->handshakes.first; at && n > 0; at = next) {
+        next = at->next;
+        if (sd_event_source_get_pending(at->tls_io) <= 0)
+            continue;
+        (void)shake_hands(at);
+        n--;
+    }
 }
 
 static int on_slow(sd_event_source *source, uint64_t now, void *userdata)
@@ -399,6 +417,8 @@ static void make_room(Gate *gate, const Origin *origin)
         (void)refuse(oldest, "there are too many unfinished handshakes from its address");
     else if (gate->handshakes.n >= GATE_HANDSHAKES_MAX)
         (void)refuse(gate->handshakes.first, "there are too many unfinished handshakes");
+    else if (gate->handshakes.first && gate->handshakes.n + gate->open.n >= gate->connections_max)
+        (void)refuse(gate->handshakes.first, "there are as many connections as there may be");
 }
 
 void connection_start(Gate *gate, int fd, const struct sockaddr_storage *address)

@@ -17,6 +17,10 @@
 
 /* After who is being served, and after handshakes under way. */
 #define PRIORITY_ACCEPT (SD_EVENT_PRIORITY_NORMAL + 20)
+/* Before all of them, so rarely and with so little that a flood gains nothing by it. */
+#define PRIORITY_TURN   (SD_EVENT_PRIORITY_NORMAL - 10)
+#define TURN_INTERVAL   (20 * MICROSECONDS_PER_MILLISECOND)
+#define TURN_HANDSHAKES 4
 
 /* ---- Stopping -------------------------------------------------------------------------------------------------------------------------
  */
@@ -148,10 +152,8 @@ static void pause_accepting(Gate *gate, int error)
     set_accepting(gate, SD_EVENT_OFF);
 }
 
-static int on_accept(sd_event_source *source, int listener, uint32_t events, void *userdata)
+static void accept_some(Gate *gate, int listener)
 {
-    Gate *gate = userdata;
-
     for (unsigned i = 0; i < ACCEPTS_AT_A_TIME; i++) {
         struct sockaddr_storage address = {0};
         socklen_t size = sizeof(address);
@@ -164,7 +166,30 @@ static int on_accept(sd_event_source *source, int listener, uint32_t events, voi
         if (fd < 0)
             break; /* others: that one connection has gone wrong already */
     }
+}
+
+static int on_accept(sd_event_source *source, int listener, uint32_t events, void *userdata)
+{
+    accept_some(userdata, listener);
     return 0;
+}
+
+static int on_turn(sd_event_source *source, void *userdata)
+{
+    Gate *gate = userdata;
+
+    gate->turn_at = clock_now() + TURN_INTERVAL;
+    connection_handshakes(gate, TURN_HANDSHAKES);
+    for (size_t i = 0; i < gate->listeners.n; i++)
+        if (sd_event_source_get_pending(gate->accepting[i]) > 0)
+            accept_some(gate, gate->listeners.fds[i]);
+    return 0;
+}
+
+void gate_served(Gate *gate)
+{
+    if (clock_now() >= gate->turn_at)
+        (void)sd_event_source_set_enabled(gate->turn, SD_EVENT_ONESHOT);
 }
 
 /* ---- Setting up -----------------------------------------------------------------------------------------------------------------------
@@ -232,6 +257,10 @@ static int set_up_loop(Gate *gate, Problem *problem)
     if (r >= 0)
         r = sd_event_add_signal(gate->event, NULL, SIGHUP, on_reload, gate);
     if (r >= 0)
+        r = sd_event_add_defer(gate->event, &gate->turn, on_turn, gate);
+    if (r >= 0)
+        r = sd_event_source_set_priority(gate->turn, PRIORITY_TURN);
+    if (r >= 0)
         r = sd_event_set_watchdog(gate->event, true);
     return r < 0 ? problem_set(problem, r, "no event loop: %s", strerror(-r)) : 0;
 }
@@ -293,6 +322,7 @@ Gate *gate_free(Gate *gate)
         connection_end(gate->handshakes.first);
     while (gate->open.first)
         connection_end(gate->open.first);
+    gate->turn = sd_event_source_disable_unref(gate->turn);
     gate->end = sd_event_source_disable_unref(gate->end);
     (void)sd_event_unref(gate->event);
     tls_identity_unref(gate->identity);

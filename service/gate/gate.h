@@ -36,7 +36,8 @@ typedef struct Gate {
     Listeners listeners;
     sd_event *event;
     sd_event_source *accepting[LISTENERS_MAX];
-    sd_event_source *pause, *end;
+    sd_event_source *turn, *pause, *end;
+    Microseconds turn_at;     /* when new clients have their next turn */
     unsigned connections_max; /* GATE_CONNECTIONS_MAX, or what the limit of open files allows */
     ConnectionList handshakes, open;
     Refusals unknown, refused;
@@ -52,3 +53,5 @@ DEFINE_CLEANUP(Gate, gate_free)
 
 /* A connection has ended: if it was the last one and the gate is stopping, stop. */
 void gate_connection_ended(Gate *gate);
+/* A client is being served. However many there are and however much they say, new ones have their turn now and then. */
+void gate_served(Gate *gate);

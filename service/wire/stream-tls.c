@@ -16,6 +16,8 @@
 #include "wire/tls-internal.h"
 
 #define SCHEME "tls"
+/* In one operation. What the other side sends beside data (changes of keys, tickets) OpenSSL takes as long as it comes. */
+#define INPUTS_MAX 4
 
 typedef struct TlsStream {
     Stream stream;
@@ -24,15 +26,16 @@ typedef struct TlsStream {
     TlsCheck check;
     uint8_t pins[STREAM_PINS_MAX][TLS_PIN_SIZE], shown[TLS_PIN_SIZE]; /* the client's end: what it expects and what it saw */
     unsigned n_pins;
-    bool refused;  /* the pin was not known */
-    bool ready;    /* the handshake is done */
-    bool heard;    /* something was read since: the other side has taken our pin */
-    bool failed;   /* nothing more can be said */
-    bool cut;      /* the socket has come to its end */
-    short blocked; /* what reading waits for beside POLLIN */
-    int alert;     /* the other side's last (RFC 8446 §6); negative: none */
-    int io;        /* of the last input or output: 0, or -errno */
-    int dead;      /* reading is over: 0 not yet, 1 the other side's end, or -errno */
+    bool refused;    /* the pin was not known */
+    bool ready;      /* the handshake is done */
+    bool heard;      /* something was read since: the other side has taken our pin */
+    bool failed;     /* nothing more can be said */
+    bool cut;        /* the socket has come to its end */
+    short blocked;   /* what reading waits for beside POLLIN */
+    int alert;       /* the other side's last (RFC 8446 §6); negative: none */
+    int io;          /* of the last input or output: 0, or -errno */
+    unsigned inputs; /* of this operation */
+    int dead;        /* reading is over: 0 not yet, 1 the other side's end, or -errno */
     char *words;
 } TlsStream;
 
@@ -60,6 +63,10 @@ static int bio_read(BIO *bio, char *data, int size)
     TlsStream *tls = BIO_get_data(bio);
     ssize_t n;
 
+    if (tls->inputs++ >= INPUTS_MAX) {
+        errno = EAGAIN; /* poll() will say at once that there is more */
+        return bio_done(bio, -1, BIO_FLAGS_READ);
+    }
     do
         n = recv(tls->stream.fd, data, (size_t)size, MSG_DONTWAIT);
     while (n < 0 && errno == EINTR);
@@ -182,6 +189,12 @@ static int fail_socket(TlsStream *tls)
     return tls->io;
 }
 
+static void begin(TlsStream *tls)
+{
+    tls->io = 0;
+    tls->inputs = 0;
+}
+
 /* After an operation that gave nothing. Not SSL_get_error(): it takes what the rest of the process has in the queue of errors for ours. */
 static int outcome(TlsStream *tls)
 {
@@ -208,7 +221,7 @@ int stream_tls_handshake(Stream *stream)
     if (tls->failed)
         return tls->dead < 0 ? tls->dead : -ECONNRESET;
     tls_errors_take(&others);
-    tls->io = 0;
+    begin(tls);
 
     int r = SSL_do_handshake(tls->session) == 1 ? 0 : outcome(tls);
 
@@ -253,7 +266,7 @@ static ssize_t tls_read(Stream *stream, void *ret_data, size_t size)
 
     KEEP_ERRORS;
 
-    tls->io = 0;
+    begin(tls);
     tls->blocked = 0;
     if (SSL_read_ex(tls->session, ret_data, size, &n) == 1) {
         tls->heard = true;
@@ -284,7 +297,7 @@ static ssize_t tls_write(Stream *stream, const void *data, size_t size)
 
     KEEP_ERRORS;
 
-    tls->io = 0;
+    begin(tls);
     if (SSL_write_ex(tls->session, data, size, &n) == 1)
         return (ssize_t)n;
     return outcome(tls);

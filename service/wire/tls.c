@@ -13,6 +13,9 @@
 
 _Static_assert(TLS_PIN_SIZE == SHA256_SIZE, "a pin is a SHA-256");
 
+/* Bytes that the other side may send as its certificates; ours has about 300. */
+#define CERTIFICATES_SIZE_MAX 4096
+
 struct TlsIdentity {
     _Atomic(unsigned) references;
     SSL_CTX *ctx; /* owns key and certificate */
@@ -231,6 +234,7 @@ static int new_context(SSL_CTX **ret_ctx)
     (void)SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_NO_AUTO_CHAIN |
                                     SSL_MODE_RELEASE_BUFFERS);
     (void)SSL_CTX_set_read_ahead(ctx, 1);
+    SSL_CTX_set_max_cert_list(ctx, CERTIFICATES_SIZE_MAX);
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
     SSL_CTX_set_cert_verify_callback(ctx, verify, NULL);
     *ret_ctx = TAKE_PTR(ctx);
