@@ -84,6 +84,17 @@ int file_read_secret(int directory, const char *name, size_t size_max, Secret **
     return r < 0 ? r : read_into_secret(fd, &status, ret_content);
 }
 
+static bool same_time(const struct timespec *a, const struct timespec *b)
+{
+    return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+bool file_same(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size && same_time(&a->st_mtim, &b->st_mtim) &&
+           same_time(&a->st_ctim, &b->st_ctim) && (a->st_nlink == 0) == (b->st_nlink == 0);
+}
+
 static int check_private(const char *path, const struct stat *status, mode_t forbidden, Problem *problem)
 {
     if (status->st_uid != 0 && status->st_uid != geteuid())

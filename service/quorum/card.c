@@ -267,10 +267,7 @@ void card_fingerprint(const NodeCard *card, char ret_text[40])
 
 int client_card_check_name(const char *name, Problem *problem)
 {
-    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
-    size_t size = strlen(name);
-
-    if (size < 1 || size > NODE_NAME_MAX || strspn(name, allowed) != size || strchr("._-", name[0]))
+    if (!client_name_valid(name))
         return problem_set(problem, -EINVAL, "'%s' is not a client's name: 1 to %d letters, digits, '.', '_' and '-'", name, NODE_NAME_MAX);
     return 0;
 }

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/address.h"
 #include "quorum/card.h"
 #include "quorum/state.h"
 
@@ -73,6 +72,17 @@ static int settle(Connection *connection)
     return connection->late > 0 ? -EAGAIN : 0;
 }
 
+/* It was made with what the roster says now. */
+static bool leads_to_node(Quorum *quorum, const Connection *connection)
+{
+    (void)pthread_mutex_lock(&quorum->lock);
+
+    bool leads = follow_keeps(connection->roster, quorum->current, connection->index);
+
+    (void)pthread_mutex_unlock(&quorum->lock);
+    return leads;
+}
+
 Connection *connection_take(Quorum *quorum, unsigned index)
 {
     unsigned first = 0;
@@ -84,7 +94,7 @@ Connection *connection_take(Quorum *quorum, unsigned index)
             return NULL;
         first = connection->slot + 1;
 
-        int r = settle(connection);
+        int r = leads_to_node(quorum, connection) ? settle(connection) : -ESTALE;
 
         if (r == 0)
             return connection;
@@ -114,60 +124,14 @@ static int take_slot(Quorum *quorum, Connection *connection)
     return r;
 }
 
-/* A reference, or NULL: it has not been read. */
-static TlsIdentity *identity_now(Quorum *quorum)
+static int open_link(const Quorum *quorum, const NodeCard *card, TlsIdentity *identity, Link **ret_link, Problem *problem)
 {
-    (void)pthread_mutex_lock(&quorum->lock);
+    StreamPeer peer = {
+        .own = identity,
+        .n_pins = card_has_key(card->next_tls_pin) ? 2 : 1,
+        .silence = quorum->roster->connect_timeout,
+    };
 
-    TlsIdentity *identity = quorum->identity ? tls_identity_ref(quorum->identity) : NULL;
-
-    (void)pthread_mutex_unlock(&quorum->lock);
-    return identity;
-}
-
-/* Another thread may have been faster; then its one is dropped for ours, which is the same. */
-static void keep_identity(Quorum *quorum, TlsIdentity *identity)
-{
-    (void)pthread_mutex_lock(&quorum->lock);
-
-    TlsIdentity *before = quorum->identity;
-
-    quorum->identity = tls_identity_ref(identity);
-    (void)pthread_mutex_unlock(&quorum->lock);
-    tls_identity_unref(before);
-}
-
-static int find_identity(Quorum *quorum, TlsIdentity **ret_identity, Problem *problem)
-{
-    TlsIdentity *identity = identity_now(quorum);
-    _cleanup_free_ char *path = identity ? NULL : roster_client_key(quorum->roster);
-    int r = identity ? 0 : path ? tls_identity_read(path, &identity, problem) : problem_set(problem, -ENOMEM, "out of memory");
-
-    if (r < 0)
-        return r;
-    if (path)
-        keep_identity(quorum, identity);
-    *ret_identity = identity;
-    return 0;
-}
-
-void connection_read_identity(Quorum *quorum)
-{
-    _cleanup_tls_identity_ TlsIdentity *identity = NULL;
-
-    if (roster_needs_client_key(quorum->roster) && find_identity(quorum, &identity, NULL) < 0)
-        return; /* connection_open() will say */
-}
-
-static int open_link(Quorum *quorum, const NodeCard *card, Link **ret_link, Problem *problem)
-{
-    _cleanup_tls_identity_ TlsIdentity *identity = NULL;
-    StreamPeer peer = {.n_pins = card_has_key(card->next_tls_pin) ? 2 : 1, .silence = quorum->roster->connect_timeout};
-    int r = address_is_tls(card->address) ? find_identity(quorum, &identity, problem) : 0;
-
-    if (r < 0)
-        return r;
-    peer.own = identity;
     memcpy(peer.pins[0], card->tls_pin, TLS_PIN_SIZE);
     memcpy(peer.pins[1], card->next_tls_pin, TLS_PIN_SIZE);
     return link_open(card->address, &peer, ret_link, problem);
@@ -177,18 +141,23 @@ int connection_open(Quorum *quorum, unsigned index, Connection **ret_connection,
 {
     _cleanup_(link_closep) Link *link = NULL;
     _cleanup_free_ Connection *connection = NULL;
-    int r = open_link(quorum, &quorum->roster->nodes[index - 1], &link, problem);
+    _cleanup_(roster_freep) Roster *roster = NULL;
+    _cleanup_tls_identity_ TlsIdentity *identity = NULL;
+    int r = follow_contact(quorum, index, &roster, &identity, problem);
 
+    if (r == 0)
+        r = open_link(quorum, &roster->nodes[index - 1], identity, &link, problem);
     if (r < 0)
         return r;
     connection = calloc(1, sizeof(*connection));
     if (!connection)
         return problem_set(problem, -ENOMEM, "out of memory");
-    *connection = (Connection){.link = link, .index = index, .busy = true};
+    *connection = (Connection){.link = link, .roster = roster, .index = index, .busy = true};
     r = take_slot(quorum, connection);
     if (r < 0)
         return problem_set(problem, r, "%d connections to it are in use", PEER_CONNECTIONS_MAX);
     link = NULL;
+    roster = NULL;
     *ret_connection = TAKE_PTR(connection);
     return 0;
 }
@@ -228,6 +197,7 @@ void connection_close(Quorum *quorum, Connection *connection)
     pool_of(quorum, connection->index)->slots[connection->slot] = NULL;
     (void)pthread_mutex_unlock(&quorum->lock);
     link_close(connection->link);
+    roster_free(connection->roster);
     free(connection);
 }
 
@@ -260,6 +230,7 @@ void connection_pool_forked(ConnectionPool *pool)
             continue;
         }
         link_close_inherited(connection->link);
+        roster_free(connection->roster);
         free(connection);
     }
     *pool = (ConnectionPool){0};

@@ -14,6 +14,7 @@
 
 typedef struct Connection {
     Link *link;
+    Roster *roster; /* with which it was opened */
     unsigned index; /* the node's */
     unsigned slot;
     bool busy;      /* a call has it; under the quorum's lock */
@@ -33,12 +34,10 @@ typedef struct ConnectionPool {
     unsigned idle, late;
 } ConnectionPool;
 
-/* An idle connection that is alive and has nothing outstanding; NULL if there is none. Dead ones are closed. */
+/* An idle connection that is alive, has nothing outstanding and leads to where the roster says; NULL if there is none. Others are closed.
+ */
 Connection *connection_take(Quorum *quorum, unsigned index);
-/* Read the client's TLS key now, if the roster has a use for it, since later this process may not be allowed to: it changes its user, or
- * its root. If that fails, connection_open() tries again, and says why it cannot. */
-void connection_read_identity(Quorum *quorum);
-/* A new one. Errors: those of link_open(), and of tls_identity_read(); -EMFILE PEER_CONNECTIONS_MAX are in use. */
+/* A new one. Errors: those of link_open() and follow_contact(); -EMFILE PEER_CONNECTIONS_MAX are in use. */
 int connection_open(Quorum *quorum, unsigned index, Connection **ret_connection, Problem *problem) _must_check_;
 /* Give it back; NULL is fine. */
 void connection_give(Quorum *quorum, Connection *connection);

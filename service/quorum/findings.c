@@ -3,6 +3,8 @@
 #include <string.h>
 #include <syslog.h>
 
+#include "quorum/state.h"
+
 /* "Node alpha (1) at unix:… " + text + " (the first is KEY)". */
 static const struct {
     int priority;
@@ -36,7 +38,8 @@ void findings_add(Findings *findings, unsigned index, FindingKind kind, const Ke
 
 static void report_one(Quorum *quorum, unsigned index, FindingKind kind, const Finding *finding)
 {
-    const NodeCard *card = &quorum_roster(quorum)->nodes[index - 1];
+    _cleanup_(roster_freep) Roster *roster = quorum_roster_now(quorum);
+    const NodeCard *card = &roster->nodes[index - 1];
     char id[2 * KEY_ID_SIZE + 1];
 
     key_id_format(&finding->first, id);

@@ -17,7 +17,7 @@
 /* A key on its way. */
 typedef struct Creation {
     Quorum *quorum;
-    const Roster *roster;
+    Roster *roster; /* with the sealing keys of now */
     NodeSet all;
     KeyId id;
     char id_text[2 * KEY_ID_SIZE + 1];
@@ -31,6 +31,7 @@ typedef struct Creation {
 
 static void creation_clear(Creation *creation)
 {
+    roster_free(creation->roster);
     bytes_clear(&creation->common);
     threshold_key_free(creation->threshold);
     for (unsigned i = 0; i < THRESHOLD_NODES_MAX; i++)
@@ -89,7 +90,7 @@ static int check_permissions(Quorum *quorum, const NodeAnswers *answers, Problem
 static int check_nodes(Quorum *quorum, CustodyKind *custody, Problem *problem)
 {
     _cleanup_node_answers_ NodeAnswers answers = {0};
-    const Roster *roster = quorum_roster(quorum);
+    _cleanup_(roster_freep) Roster *roster = quorum_roster_now(quorum);
     NodeSet all = node_set_all(roster->n);
     int r = quorum_ask(quorum, all, ASK_LOGGED_IN, NODE_METHOD("GetStatus"), &node_no_parameters, (const void *[]){NULL}, true,
                        &node_status_output, quorum_deadline(quorum), &answers);
@@ -406,7 +407,7 @@ int quorum_create_from_deal(Quorum *quorum, const GenerateRequest *request, Deal
 {
     _cleanup_(creation_clear) Creation creation = {
         .quorum = quorum,
-        .roster = quorum_roster(quorum),
+        .roster = quorum_roster_now(quorum),
         .all = node_set_all(quorum_roster(quorum)->n),
         .record = key_record_borrow(&request->record),
     };
@@ -444,6 +445,7 @@ int quorum_generate(Quorum *quorum, const GenerateRequest *request, QuorumKey **
         r = key_record_check(&request->record, problem);
     if (r == 0 && !quorum_logged_in(quorum))
         r = problem_set(problem, QUORUM_E_LOGIN_REQUIRED, "Making a key needs the PIN");
+    follow_roster(quorum);
     if (r == 0)
         r = check_nodes(quorum, &full.custody, problem);
     if (r == 0)

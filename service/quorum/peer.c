@@ -168,7 +168,8 @@ Microseconds peer_patience(Quorum *quorum, const PeerNeed *need, unsigned index)
 
 static void log_peer(Quorum *quorum, int priority, unsigned index, const char *words)
 {
-    const NodeCard *card = &quorum->roster->nodes[index - 1];
+    _cleanup_(roster_freep) Roster *roster = quorum_roster_now(quorum);
+    const NodeCard *card = &roster->nodes[index - 1];
 
     quorum_log(quorum, priority, "node %s (%u, %s) %s", card->name, index, card->address, words);
 }

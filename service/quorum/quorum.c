@@ -23,7 +23,7 @@ int quorum_new(Roster *roster, const QuorumHooks *hooks, Quorum **ret_quorum)
     quorum->hooks = hooks ? *hooks : no_hooks;
     quorum->tries_left = QUORUM_PIN_TRIES;
     (void)pthread_mutex_init(&quorum->lock, NULL);
-    connection_read_identity(quorum);
+    follow_init(quorum);
     *ret_quorum = TAKE_PTR(quorum);
     return 0;
 }
@@ -42,7 +42,7 @@ Quorum *quorum_free(Quorum *quorum)
         return NULL;
     quorum_disconnect(quorum);
     login_unref(quorum->login);
-    tls_identity_unref(quorum->identity);
+    follow_clear(quorum);
     catalog_free(quorum->catalog);
     roster_free(quorum->roster);
     (void)pthread_mutex_destroy(&quorum->lock);
@@ -54,6 +54,7 @@ Quorum *quorum_free(Quorum *quorum)
 void quorum_forked(Quorum *quorum)
 {
     (void)pthread_mutex_init(&quorum->lock, NULL);
+    follow_forked(quorum);
     for (unsigned i = 0; i < quorum->roster->n; i++) {
         ConnectionPool pool = quorum->peers[i].pool;
 
@@ -67,6 +68,16 @@ void quorum_forked(Quorum *quorum)
 const Roster *quorum_roster(const Quorum *quorum)
 {
     return quorum->roster;
+}
+
+Roster *quorum_roster_now(Quorum *quorum)
+{
+    (void)pthread_mutex_lock(&quorum->lock);
+
+    Roster *roster = roster_ref(quorum->current);
+
+    (void)pthread_mutex_unlock(&quorum->lock);
+    return roster;
 }
 
 Catalog *quorum_catalog(Quorum *quorum)

@@ -52,6 +52,8 @@ Quorum *quorum_free(Quorum *quorum);
 DEFINE_CLEANUP(Quorum, quorum_free)
 /* In a forked child: close inherited connections without a word, forget the PIN. Never fails. */
 void quorum_forked(Quorum *quorum);
+/* As it was given. Addresses and keys of the nodes may be others by now: while the quorum lives, it follows the file the roster was read
+ * from, and that of the client's key. What cannot be followed is logged. */
 const Roster *quorum_roster(const Quorum *quorum);
 
 /* Close the connections that no call is using. Whoever asks next opens new ones. */
@@ -72,7 +74,8 @@ bool quorum_logged_in(const Quorum *quorum);
 bool quorum_pin_initialized(Quorum *quorum);
 /* How many wrong tries the nodes say are left (the k-th best answer), at the last login; QUORUM_PIN_TRIES if none failed. */
 unsigned quorum_pin_tries_left(Quorum *quorum);
-/* Change the PIN on at least max(k, n-k+1) nodes or on none. Errors: as quorum_login(); QUORUM_E_TOO_FEW_NODES. */
+/* Change the PIN on at least max(k, n-k+1) nodes or on none. Errors: as quorum_login(); QUORUM_E_TOO_FEW_NODES; QUORUM_E_REFUSED (too many
+ * nodes do not permit it). */
 int quorum_set_pin(Quorum *quorum, const Secret *old_pin, const Secret *new_pin, Problem *problem) _must_check_;
 /* Give fresh nodes their token and first PIN; with `reset`, replace a forgotten PIN (local callers only; the nodes check). All n nodes must
  * be reachable, unless `reset`: then max(k, n-k+1). Errors: QUORUM_E_TOO_FEW_NODES, QUORUM_E_REFUSED (a node belongs to another token). */
@@ -151,7 +154,8 @@ int quorum_sign(Quorum *quorum, const QuorumKey *key, const Digest *digest, uint
 
 typedef struct NodeState {
     unsigned index;
-    const char *name, *address; /* owned by the roster */
+    const char *name; /* owned by the roster */
+    char *address;
     bool reachable;
     char *problem; /* what is wrong with it, in words; NULL: nothing */
     char *version, *custody;
@@ -162,7 +166,7 @@ typedef struct NodeState {
     uint64_t time;                          /* seconds since 1970 by its clock, when it answered; 0: it does not say */
     char *client;                           /* who we are to it; NULL: it does not say, nor what we may do */
     unsigned permissions;                   /* what we may do: bit mask of NodePermission (wire/node-interface.h) */
-    Microseconds latency; /* of one GetStatus */
+    Microseconds latency;                   /* of one GetStatus */
 } NodeState;
 
 /* Ask every node; n entries. Compares with the roster (token, index, n, k, keys, protocol version): differences are in `problem`. */

@@ -1,15 +1,14 @@
 #include "quorum/roster.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/address.h"
-#include "base/file.h"
 #include "base/ini.h"
 #include "base/text.h"
-#include "base/utf8.h"
 #include "quorum/card.h"
+#include "quorum/roster-check.h"
 
 #define TIMEOUT_DEFAULT         (10 * MICROSECONDS_PER_SECOND)
 #define CONNECT_TIMEOUT_DEFAULT (2 * MICROSECONDS_PER_SECOND)
@@ -62,23 +61,9 @@ typedef struct Setting {
 
 /* ---- [token] ----------------------------------------------------------------------------------------------------- */
 
-static int check_label(const char *label, Problem *problem)
-{
-    size_t size = strlen(label);
-
-    if (size < 1 || size > TOKEN_LABEL_SIZE_MAX || !utf8_valid(label, size))
-        return problem_set(problem, -EINVAL, "'%s' is not a label: 1 to %d bytes of UTF-8", label, TOKEN_LABEL_SIZE_MAX);
-    for (const char *at = label; *at; at++)
-        if ((unsigned char)*at < 0x20 || *at == 0x7f || *at == ';')
-            return problem_set(problem, -EINVAL, "a label has neither control characters nor semicolons");
-    if (label[0] == ' ' || label[size - 1] == ' ')
-        return problem_set(problem, -EINVAL, "a label neither begins nor ends with a space");
-    return 0;
-}
-
 static int read_label(const char *value, Reading *reading, NodeReading *node, Problem *problem)
 {
-    int r = check_label(value, problem);
+    int r = roster_check_label(value, problem);
 
     if (r == 0)
         (void)snprintf(reading->roster->label, sizeof(reading->roster->label), "%s", value);
@@ -144,14 +129,9 @@ static int read_allow_sha1(const char *value, Reading *reading, NodeReading *nod
     return ini_parse_bool(value, &reading->roster->allow_sha1, problem);
 }
 
-static int check_client_key(const char *path, Problem *problem)
-{
-    return path[0] == '/' ? 0 : problem_set(problem, -EINVAL, "'%s' is not an absolute path", path);
-}
-
 static int read_client_key(const char *value, Reading *reading, NodeReading *node, Problem *problem)
 {
-    int r = check_client_key(value, problem);
+    int r = roster_check_client_key(value, problem);
 
     if (r < 0)
         return r;
@@ -159,12 +139,10 @@ static int read_client_key(const char *value, Reading *reading, NodeReading *nod
     return reading->roster->client_key ? 0 : problem_set(problem, -ENOMEM, "out of memory");
 }
 
-static const char *const log_targets[] = {[LOG_TARGET_SYSLOG] = "syslog", [LOG_TARGET_STDERR] = "stderr", [LOG_TARGET_NONE] = "none"};
-
 static int read_log(const char *value, Reading *reading, NodeReading *node, Problem *problem)
 {
-    for (size_t i = 0; i < ELEMENTS(log_targets); i++)
-        if (strcmp(value, log_targets[i]) == 0) {
+    for (size_t i = 0; i < LOG_TARGET_MAX; i++)
+        if (strcmp(value, roster_log_targets[i]) == 0) {
             reading->roster->log = (LogTarget)i;
             return 0;
         }
@@ -229,32 +207,10 @@ static const Setting node_settings[NODE_MAX] = {
     [NODE_IDENTITY_KEY] = {"IdentityKey", read_identity_key, false},
 };
 
-/* A node made by hand without TLS has no pin yet: all zeros, which two nodes may share. */
-static bool keys_equal(const uint8_t *a, const uint8_t *b)
-{
-    return memcmp(a, b, CARD_KEY_SIZE) == 0 && card_has_key(a);
-}
-
-static bool pins_equal(const NodeCard *a, const NodeCard *b)
-{
-    return keys_equal(a->tls_pin, b->tls_pin) || keys_equal(a->tls_pin, b->next_tls_pin) || keys_equal(a->next_tls_pin, b->tls_pin) ||
-           keys_equal(a->next_tls_pin, b->next_tls_pin);
-}
-
-/* What two nodes must not share; NULL: nothing is shared. Only what both have set already is compared. */
+/* What two nodes must not share; NULL: nothing is shared. */
 static const char *shared_by(const NodeReading *a, const NodeReading *b)
 {
-    if (a->index != 0 && a->index == b->index)
-        return "Index";
-    if (a->card.address && b->card.address && strcmp(a->card.address, b->card.address) == 0)
-        return "Address";
-    if (pins_equal(&a->card, &b->card))
-        return "TlsPin";
-    if (keys_equal(a->card.sealing_key, b->card.sealing_key))
-        return "SealingKey";
-    if (keys_equal(a->card.identity_key, b->card.identity_key))
-        return "IdentityKey";
-    return NULL;
+    return a->index != 0 && a->index == b->index ? "Index" : roster_shared_by(&a->card, &b->card);
 }
 
 static int check_shared(const NodeReading *nodes, unsigned n, const NodeReading *node, Problem *problem)
@@ -364,16 +320,6 @@ static int check_complete(const Reading *reading, Problem *problem)
     return r;
 }
 
-static int check_threshold(unsigned n, unsigned k, Problem *problem)
-{
-    if (n < 2)
-        return problem_set(problem, -EINVAL, "there %s %u [node NAME] section%s; a token has 2 to %d nodes", n == 1 ? "is" : "are", n,
-                           n == 1 ? "" : "s", THRESHOLD_NODES_MAX);
-    if (k < 2 || k > n)
-        return problem_set(problem, -EINVAL, "[token] Threshold=%u does not go with %u nodes: it is 2 to %u", k, n, n);
-    return 0;
-}
-
 /* Put the nodes where their indices say; since no index is doubled, one above n means that one is missing. */
 static int place_nodes(Reading *reading, Problem *problem)
 {
@@ -428,6 +374,8 @@ int roster_read(const char *path, Roster **ret_roster, Problem *problem)
         path = roster_path();
     if (!reading.roster)
         return problem_set(problem, -ENOMEM, "%s: out of memory", path);
+    if (stat(path, &reading.roster->file) < 0)
+        return problem_set(problem, -errno, "%s: cannot be read: %s", path, strerror(errno));
 
     int r = ini_read(path, on_value, &reading, problem);
 
@@ -435,7 +383,7 @@ int roster_read(const char *path, Roster **ret_roster, Problem *problem)
         return r;
     r = check_complete(&reading, problem);
     if (r == 0)
-        r = check_threshold(reading.n_nodes, reading.roster->k, problem);
+        r = roster_check_threshold(reading.n_nodes, reading.roster->k, problem);
     if (r == 0)
         r = place_nodes(&reading, problem);
     if (r < 0)
@@ -464,9 +412,15 @@ bool roster_needs_client_key(const Roster *roster)
     return false;
 }
 
+Roster *roster_ref(Roster *roster)
+{
+    atomic_fetch_add(&roster->shares, 1);
+    return roster;
+}
+
 Roster *roster_free(Roster *roster)
 {
-    if (!roster)
+    if (!roster || atomic_fetch_sub(&roster->shares, 1) > 0)
         return NULL;
     for (unsigned i = 0; i < roster->n; i++)
         card_clear(&roster->nodes[i]);
@@ -493,6 +447,7 @@ int roster_copy(const Roster *roster, Roster **ret_roster)
     if (!copy)
         return -ENOMEM;
     *copy = *roster;
+    atomic_init(&copy->shares, 0);
     copy->client_key = copy->path = NULL;
     for (unsigned i = 0; i < copy->n; i++)
         copy->nodes[i].address = NULL;
@@ -506,123 +461,4 @@ int roster_copy(const Roster *roster, Roster **ret_roster)
     if (r == 0)
         *ret_roster = TAKE_PTR(copy);
     return r;
-}
-
-/* ---- Writing -------------------------------------------------------------------------------------------------------------- */
-
-/* The last of `nodes` against those before it. */
-static int check_node(const NodeReading *nodes, unsigned n, Problem *problem)
-{
-    const NodeReading *node = &nodes[n - 1];
-    int r = card_check_name(node->card.name, problem);
-
-    for (unsigned i = 0; r == 0 && i < n - 1; i++)
-        if (strcmp(nodes[i].card.name, node->card.name) == 0)
-            r = problem_set(problem, -EINVAL, "there is a node of this name already, with index %u", nodes[i].index);
-    if (r == 0)
-        r = card_check_address(node->card.address, problem);
-    if (r == 0)
-        r = check_shared(nodes, n, node, problem);
-    return r < 0 ? problem_prefix(problem, r, "node %s", node->card.name) : 0;
-}
-
-/* Nothing is written that roster_read() would refuse. */
-static int check_roster(const Roster *roster, Problem *problem)
-{
-    NodeReading nodes[THRESHOLD_NODES_MAX];
-    int r = roster->n > THRESHOLD_NODES_MAX ? -EINVAL : check_label(roster->label, problem);
-
-    if (r == 0)
-        r = client_card_check_name(roster->client, problem);
-    if (r == 0)
-        r = check_threshold(roster->n, roster->k, problem);
-    if (r == 0 && roster->client_key)
-        r = check_client_key(roster->client_key, problem);
-    for (unsigned i = 0; r == 0 && i < roster->n; i++) {
-        nodes[i] = (NodeReading){.card = roster->nodes[i], .index = i + 1};
-        r = check_node(nodes, i + 1, problem);
-    }
-    return r;
-}
-
-static void write_duration(FILE *file, const char *name, Microseconds duration)
-{
-    if (duration % MICROSECONDS_PER_SECOND == 0)
-        (void)fprintf(file, "%s=%llus\n", name, (unsigned long long)(duration / MICROSECONDS_PER_SECOND));
-    else
-        (void)fprintf(file, "%s=%llums\n", name, (unsigned long long)(duration / MICROSECONDS_PER_MILLISECOND));
-}
-
-static void write_token(FILE *file, const Roster *roster)
-{
-    char id[2 * TOKEN_ID_SIZE + 1];
-
-    hex_encode(roster->token, TOKEN_ID_SIZE, id);
-    (void)fprintf(file, "[token]\nLabel=%s\nId=%s\nThreshold=%u\nClient=%s\n", roster->label, id, roster->k, roster->client);
-    write_duration(file, "Timeout", roster->timeout);
-    write_duration(file, "ConnectTimeout", roster->connect_timeout);
-    (void)fprintf(file, "Deal=%s\nAllowSha1=%s\nLog=%s\n", roster->deal ? "yes" : "no", roster->allow_sha1 ? "yes" : "no",
-                  log_targets[roster->log]);
-    if (roster->client_key)
-        (void)fprintf(file, "ClientKey=%s\n", roster->client_key);
-}
-
-static void write_node(FILE *file, const NodeCard *card, unsigned index)
-{
-    char pins[CARD_PINS_TEXT_SIZE], sealing[CARD_KEY_TEXT_SIZE], identity[CARD_KEY_TEXT_SIZE];
-
-    card_pins_format(card->tls_pin, card->next_tls_pin, pins);
-    card_key_format(card->sealing_key, sealing);
-    card_key_format(card->identity_key, identity);
-    (void)fprintf(file, "\n[node %s]\nIndex=%u\nAddress=%s\nTlsPin=%s\nSealingKey=%s\nIdentityKey=%s\n", card->name, index, card->address,
-                  pins, sealing, identity);
-}
-
-#define ROSTER_SIZE_MAX (32 * 1024) /* bytes: sixteen nodes with the longest addresses */
-
-static int write_text(const Roster *roster, char *ret_text, size_t size)
-{
-    _cleanup_fclose_ FILE *file = fmemopen(ret_text, size, "w");
-
-    if (!file)
-        return -errno;
-    (void)fprintf(file, "# The roster of a Keyquorum token: its nodes, and how to reach and recognise them.\n"
-                        "# The PKCS#11 module and kqctl read it: keyquorum-token.conf(5).\n\n");
-    write_token(file, roster);
-    for (unsigned i = 0; i < roster->n; i++)
-        write_node(file, &roster->nodes[i], i + 1);
-    return fflush(file) == EOF || ferror(file) ? -ENOMEM : 0;
-}
-
-/* Open the folder of `path` and say what the file is called in it. */
-static int open_folder(const char *path, const char **ret_name)
-{
-    const char *slash = strrchr(path, '/');
-    _cleanup_free_ char *folder = !slash ? text_copy(".") : slash == path ? text_copy("/") : text_copy_of(path, (size_t)(slash - path));
-
-    if (!folder)
-        return -ENOMEM;
-    *ret_name = slash ? slash + 1 : path;
-
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-    return fd < 0 ? -errno : fd;
-}
-
-int roster_write(const char *path, const Roster *roster, Problem *problem)
-{
-    _cleanup_free_ char *text = calloc(1, ROSTER_SIZE_MAX);
-    const char *name;
-    int r = check_roster(roster, problem);
-
-    if (r < 0)
-        return problem_prefix(problem, r, "%s", path);
-    r = text ? write_text(roster, text, ROSTER_SIZE_MAX) : -ENOMEM;
-    if (r < 0)
-        return problem_set(problem, r, "%s: cannot be written: %s", path, strerror(-r));
-
-    _cleanup_close_ int folder = open_folder(path, &name);
-
-    r = folder < 0 ? folder : file_replace(folder, name, text, strlen(text), 0644);
-    return r < 0 ? problem_set(problem, r, "%s: cannot be written: %s", path, strerror(-r)) : 0;
 }

@@ -23,6 +23,8 @@
  */
 #pragma once
 
+#include <sys/stat.h>
+
 #include "base/clock.h"
 #include "base/problem.h"
 #include "share/hpke.h"
@@ -41,6 +43,7 @@ typedef enum LogTarget {
     LOG_TARGET_SYSLOG,
     LOG_TARGET_STDERR,
     LOG_TARGET_NONE,
+    LOG_TARGET_MAX,
 } LogTarget;
 
 /* What a card says of a node; the roster adds the index. */
@@ -60,8 +63,10 @@ typedef struct Roster {
     unsigned n, k;
     NodeCard nodes[THRESHOLD_NODES_MAX]; /* nodes[i - 1] has index i */
     Microseconds timeout, connect_timeout;
-    char *client_key; /* an absolute path, or NULL: client-key.pem beside the roster */
-    char *path;       /* of the file it was read from; NULL: none */
+    char *client_key;         /* an absolute path, or NULL: client-key.pem beside the roster */
+    char *path;               /* of the file it was read from; NULL: none */
+    struct stat file;         /* from just before it was read */
+    _Atomic(unsigned) shares; /* references beside the first: roster_ref() */
     bool deal, allow_sha1;
     LogTarget log;
 } Roster;
@@ -72,6 +77,9 @@ typedef struct Roster {
 int roster_read(const char *path, Roster **ret_roster, Problem *problem) _must_check_;
 /* One without label, token, threshold and nodes, all else as in a file that says no more; NULL without memory. */
 Roster *roster_new(void) _must_check_;
+/* One more reference to a roster that nobody changes any more; may be shared by threads. */
+Roster *roster_ref(Roster *roster);
+/* Release one reference; NULL is fine. */
 Roster *roster_free(Roster *roster);
 DEFINE_CLEANUP(Roster, roster_free)
 /* Write it, whole, atomically. Errors: -errno. */

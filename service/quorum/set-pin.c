@@ -13,11 +13,11 @@ typedef struct Change {
     NodeSet nodes;        /* that accept the login and hold `version` in force */
     uint64_t version;
     unsigned enough; /* max(k, n-k+1) */
+    NodeSet denying; /* nodes that do not permit this client to change the PIN */
 } Change;
 
 /* One durable step at one node. Returns true if the node has taken it; else its words are added to the problem. */
-static bool tell(const Change *change, unsigned index, const char *method, const Layout *input, const NodePinInput *parameters,
-                 Problem *problem)
+static bool tell(Change *change, unsigned index, const char *method, const Layout *input, const NodePinInput *parameters, Problem *problem)
 {
     const NodeCard *card = &change->quorum->roster->nodes[index - 1];
     const void *const inputs[] = {parameters};
@@ -27,11 +27,13 @@ static bool tell(const Change *change, unsigned index, const char *method, const
 
     if (r == 0 && node_answers_good(&answers))
         return true;
+    if (r == 0 && answers.of[index - 1].error == NODE_ERROR_PERMISSION_DENIED)
+        change->denying |= NODE_SET_OF(index);
     (void)problem_prefix(problem, 0, "%s (%u): %s", card->name, index, r < 0 ? strerror(-r) : answers.of[index - 1].words);
     return false;
 }
 
-static int prepare_at(const Change *change, unsigned index, const Secret *master, bool *ret_done, Problem *problem)
+static int prepare_at(Change *change, unsigned index, const Secret *master, bool *ret_done, Problem *problem)
 {
     uint8_t verifier[NODE_VERIFIER_SIZE];
     const NodePinInput input = {.version = change->version + 1, .verifier = {verifier, sizeof(verifier)}};
@@ -44,7 +46,7 @@ static int prepare_at(const Change *change, unsigned index, const Secret *master
     return 0;
 }
 
-static int prepare(const Change *change, NodeSet nodes, const Secret *master, NodeSet *ret_prepared, Problem *problem)
+static int prepare(Change *change, NodeSet nodes, const Secret *master, NodeSet *ret_prepared, Problem *problem)
 {
     *ret_prepared = 0;
     for (unsigned i = 1; i <= change->quorum->roster->n; i++) {
@@ -59,7 +61,7 @@ static int prepare(const Change *change, NodeSet nodes, const Secret *master, No
     return 0;
 }
 
-static NodeSet commit(const Change *change, NodeSet nodes, uint64_t version, Problem *problem)
+static NodeSet commit(Change *change, NodeSet nodes, uint64_t version, Problem *problem)
 {
     const NodePinInput input = {.version = version};
     NodeSet committed = 0;
@@ -77,7 +79,7 @@ static NodeSet commit(const Change *change, NodeSet nodes, uint64_t version, Pro
 }
 
 /* The nodes that were prepared in vain would accept the new PIN: give them the old one as their next. */
-static void take_back(const Change *change, NodeSet prepared)
+static void take_back(Change *change, NodeSet prepared)
 {
     NodeSet restored;
 
@@ -95,9 +97,12 @@ static int change_once(Change *change, Problem *problem)
     if (r < 0)
         return problem_set(problem, r, "%s", words.text);
     if (node_set_count(prepared) < change->enough) {
+        bool refused = node_set_count(prepared | change->denying) >= change->enough;
+
         take_back(change, prepared);
-        return problem_set(problem, QUORUM_E_TOO_FEW_NODES, "the PIN is unchanged: %u nodes must take the new one, %u did. %s",
-                           change->enough, node_set_count(prepared), words.text);
+        return problem_set(problem, refused ? QUORUM_E_REFUSED : QUORUM_E_TOO_FEW_NODES,
+                           "the PIN is unchanged: %u nodes must take the new one, %u did. %s", change->enough, node_set_count(prepared),
+                           words.text);
     }
     committed = commit(change, prepared, change->version + 1, &words);
     if (node_set_count(committed) < change->enough)
@@ -133,7 +138,7 @@ static PinVersions read_versions(Quorum *quorum)
 }
 
 /* Nodes that took the old PIN for their next one: an earlier change to it was interrupted. It is finished first. */
-static NodeSet finish_earlier(const Change *change, NodeSet accepted, const PinVersions *versions, Problem *words)
+static NodeSet finish_earlier(Change *change, NodeSet accepted, const PinVersions *versions, Problem *words)
 {
     NodeSet failed = 0;
 

@@ -11,6 +11,7 @@ int status_ask(Quorum *quorum, NodeAnswers *ret_answers)
     const Roster *roster = quorum->roster;
     const void *const nothing[] = {NULL};
 
+    follow_roster(quorum);
     return quorum_ask(quorum, node_set_all(roster->n), ASK_FRESH, NODE_METHOD("GetStatus"), &node_no_parameters, nothing, true,
                       &node_status_output, clock_now() + roster->connect_timeout, ret_answers);
 }
@@ -126,15 +127,18 @@ static int say_no_status(const NodeAnswer *answer, char **ret_words)
     return *ret_words ? 0 : -ENOMEM;
 }
 
-static int fill_state(const Roster *roster, unsigned index, NodeAnswer *answer, NodeState *state)
+/* `roster` has the addresses and keys of now. */
+static int fill_state(const Quorum *quorum, const Roster *roster, unsigned index, NodeAnswer *answer, NodeState *state)
 {
     *state = (NodeState){
         .index = index,
-        .name = roster->nodes[index - 1].name,
-        .address = roster->nodes[index - 1].address,
+        .name = quorum->roster->nodes[index - 1].name,
+        .address = text_copy(roster->nodes[index - 1].address),
         .reachable = answer->r == 0,
         .latency = answer->took,
     };
+    if (!state->address)
+        return -ENOMEM;
     if (!answer->output)
         return say_no_status(answer, &state->problem);
 
@@ -151,8 +155,10 @@ int quorum_status(Quorum *quorum, NodeState **ret_states, Problem *problem)
     NodeState *states = calloc(roster->n, sizeof(*states));
     int r = states ? status_ask(quorum, &answers) : -ENOMEM;
 
+    _cleanup_(roster_freep) Roster *now = quorum_roster_now(quorum);
+
     for (unsigned i = 1; i <= roster->n && r == 0; i++)
-        r = fill_state(roster, i, &answers.of[i - 1], &states[i - 1]);
+        r = fill_state(quorum, now, i, &answers.of[i - 1], &states[i - 1]);
     if (r < 0) {
         quorum_status_free(states, roster->n);
         return problem_set(problem, r, "out of memory");
@@ -164,6 +170,7 @@ int quorum_status(Quorum *quorum, NodeState **ret_states, Problem *problem)
 void quorum_status_free(NodeState *states, size_t n)
 {
     for (size_t i = 0; states && i < n; i++) {
+        free(states[i].address);
         free(states[i].problem);
         free(states[i].version);
         free(states[i].custody);

@@ -184,6 +184,8 @@ static int on_prepare_pin(ServerCall *call, void *parameters, void *userdata)
     FakeNode *node = userdata;
     NodeError error = check_logged_in(node, connection_of(call));
 
+    if (error == NODE_ERROR_NONE && node->forbids_pin)
+        error = NODE_ERROR_PERMISSION_DENIED;
     if (error != NODE_ERROR_NONE)
         return refuse(call, error, 0);
     if (input->version != node->in_force.version + 1)

@@ -252,6 +252,27 @@ START_TEST(a_change_needs_three_nodes)
 }
 END_TEST
 
+START_TEST(a_change_may_be_forbidden)
+{
+    Problem problem = PROBLEM_INIT;
+
+    fake_start(true, TIMEOUT);
+    for (unsigned i = 1; i <= 3; i++)
+        fake_node(i)->forbids_pin = true;
+    ck_assert_int_eq(change("1234", "56789", &problem), QUORUM_E_REFUSED);
+    ck_assert_ptr_nonnull(strstr(problem.text, "PermissionDenied"));
+    expect_new_login("1234", 0, true);
+    fake_node(3)->forbids_pin = false; /* those who miss it are stale */
+    change_well("1234", "56789");
+    expect_new_login("56789", 0, true);
+
+    /* Permission would not help: too few are there. */
+    stop_nodes(NODE_SET_OF(1) | NODE_SET_OF(3) | NODE_SET_OF(4));
+    ck_assert_int_eq(change("56789", "1234", &problem), QUORUM_E_TOO_FEW_NODES);
+    fake_stop();
+}
+END_TEST
+
 static unsigned cut_at, steps;
 
 static void cut(const char *name)
@@ -469,6 +490,7 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, a_change_takes_effect);
     tcase_add_test(cases, stale_nodes_do_not_count);
     tcase_add_test(cases, a_change_needs_three_nodes);
+    tcase_add_test(cases, a_change_may_be_forbidden);
     tcase_add_loop_test(cases, a_change_may_be_cut_anywhere, 0, 4 * FAKE_NODES);
     tcase_add_test(cases, an_uncut_change_has_ten_steps);
     tcase_add_test(cases, a_wrong_pin_costs_two_tries_at_most);
