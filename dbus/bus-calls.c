@@ -5,9 +5,7 @@
 #include "wire/link.h"
 #include "wire/service-interface.h"
 
-/* At a time, from all callers; each has a connection to the node of its own, so that none waits behind a slow one. */
-#define CALLS_MAX 32
-
+/* Each has a connection to the node of its own, so that none waits behind a slow one. */
 struct BusCall {
     BusCall *previous, *next;
     BusCalls *calls;
@@ -178,8 +176,8 @@ int bus_calls_add(BusCalls *calls, const BusCallClass *class, sd_bus_message *re
 {
     int r;
 
-    if (calls->n >= CALLS_MAX)
-        return sd_bus_error_setf(error, SD_BUS_ERROR_LIMITS_EXCEEDED, "%d calls are in hand already", CALLS_MAX);
+    if (calls->n >= BUS_CALLS_MAX)
+        return sd_bus_error_setf(error, SD_BUS_ERROR_LIMITS_EXCEEDED, "%d calls are in hand already", BUS_CALLS_MAX);
     r = begin(calls, class, request, input);
     if (r == -EINVAL)
         return sd_bus_error_set(error, SD_BUS_ERROR_INVALID_ARGS, "an argument is out of its range");

@@ -99,9 +99,10 @@ static int on_name(sd_bus_message *reply, void *userdata, sd_bus_error *error)
         return 1;
     }
     (void)sd_bus_message_read(reply, "u", &answer);
+    connection->queued = answer == NAME_QUEUED;
     if (answer == NAME_OWNER)
         name_is_ours(connection);
-    else if (answer == NAME_QUEUED)
+    else if (connection->queued)
         tell(connection, LOG_WARNING,
              "somebody else on D-Bus is %s: is there another node of this name? The node goes on, and waits for it", connection->name);
     return 1;

@@ -21,6 +21,8 @@
 #define BUS_LOG_PATH          "/org/freedesktop/LogControl1"
 #define BUS_LOG_INTERFACE     "org.freedesktop.LogControl1"
 
+#define BUS_CALLS_MAX 32 /* in hand at a time, from all callers: so many connections to the node */
+
 /* Booleans are int: so sd-bus reads them. */
 
 /* What of the manager may change, in a form that can be compared. */

@@ -9,7 +9,7 @@
 
 #define RING_DESCRIPTION "keyquorum"
 
-/* Nobody, the node included, may change the ring's permissions, link it elsewhere or read the list of its keys. */
+/* Nobody, the node included, may change the ring's permissions or link it elsewhere. What is in it, its possessor can see. */
 static const uint32_t ring_permissions[] = {
     [SEPARATION_USERS] = KEY_POS_VIEW | KEY_POS_SEARCH | KEY_GRP_VIEW | KEY_GRP_SEARCH | KEY_GRP_WRITE,
     [SEPARATION_NONE] = KEY_POS_VIEW | KEY_POS_SEARCH | KEY_USR_VIEW | KEY_USR_SEARCH | KEY_USR_WRITE,

@@ -57,7 +57,7 @@ int keyring_share_power(KeyringShare *share, const uint8_t *base, uint8_t *ret_p
 /* Two at once where the custody and the machine make that worth it; otherwise one after the other. */
 int keyring_share_power_pair(KeyringShare *const shares[2], const uint8_t *const bases[2], uint8_t *const ret_powers[2], Problem *problem)
     _must_check_;
-/* Would a pair of these be computed faster than one after the other? */
+/* Would a pair of these be computed faster than one after the other? At once, unless threshold_pair_is_faster() has to measure. */
 bool keyring_share_pair_is_faster(const KeyringShare *a, const KeyringShare *b);
 
 /* End the share, which takes it out of the ring; nobody can use it any more when this returns. (It is invalidated: the node itself may

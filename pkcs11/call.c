@@ -13,6 +13,17 @@ CK_RV call_begin(Call *ret_call)
     return CKR_OK;
 }
 
+CK_RV call_begin_slot(CK_SLOT_ID slot, Call *ret_call)
+{
+    CK_RV rv = call_begin(ret_call);
+
+    if (rv != CKR_OK)
+        return rv;
+    if (slot != TOKEN_SLOT)
+        return CKR_SLOT_ID_INVALID;
+    return token_present(ret_call->token) ? CKR_OK : CKR_TOKEN_NOT_PRESENT;
+}
+
 CK_RV call_begin_session(CK_SESSION_HANDLE session, Call *ret_call)
 {
     CK_RV rv = call_begin(ret_call);

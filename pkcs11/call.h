@@ -20,7 +20,9 @@ typedef struct Call {
 
 /* CKR_CRYPTOKI_NOT_INITIALIZED, also in a process that was forked from the one that initialized. */
 CK_RV call_begin(Call *ret_call);
-/* The same, and CKR_SESSION_HANDLE_INVALID. */
+/* The same for what asks for the token in a slot, and CKR_SLOT_ID_INVALID, CKR_TOKEN_NOT_PRESENT. */
+CK_RV call_begin_slot(CK_SLOT_ID slot, Call *ret_call);
+/* The same as call_begin(), and CKR_SESSION_HANDLE_INVALID. */
 CK_RV call_begin_session(CK_SESSION_HANDLE session, Call *ret_call);
 void call_end(Call *call);
 #define _cleanup_call_ _cleanup_(call_end)

@@ -139,12 +139,10 @@ CK_RV C_InitPIN(CK_SESSION_HANDLE session, CK_UTF8CHAR *pin, CK_ULONG pin_size)
 CK_RV C_InitToken(CK_SLOT_ID slot, CK_UTF8CHAR *pin, CK_ULONG pin_size, CK_UTF8CHAR *label)
 {
     _cleanup_call_ Call call = {0};
-    CK_RV rv = call_begin(&call);
+    CK_RV rv = call_begin_slot(slot, &call);
 
     if (rv != CKR_OK)
         return rv;
-    if (slot != TOKEN_SLOT)
-        return CKR_SLOT_ID_INVALID;
     token_log(call.token, LOG_NOTICE, "C_InitToken: a token is made with kqctl token init");
     return CKR_FUNCTION_NOT_SUPPORTED;
 }

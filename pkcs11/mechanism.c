@@ -75,13 +75,11 @@ CK_RV C_GetMechanismList(CK_SLOT_ID slot, CK_MECHANISM_TYPE *list, CK_ULONG *cou
 {
     _cleanup_call_ Call call = {0};
     CK_MECHANISM_TYPE types[MECHANISMS_MAX];
-    CK_RV rv = call_begin(&call);
+    CK_RV rv = call_begin_slot(slot, &call);
     CK_ULONG room;
 
     if (rv != CKR_OK)
         return rv;
-    if (slot != TOKEN_SLOT)
-        return CKR_SLOT_ID_INVALID;
     if (!count)
         return CKR_ARGUMENTS_BAD;
     room = list ? *count : 0;
@@ -97,13 +95,11 @@ CK_RV C_GetMechanismList(CK_SLOT_ID slot, CK_MECHANISM_TYPE *list, CK_ULONG *cou
 CK_RV C_GetMechanismInfo(CK_SLOT_ID slot, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO *info)
 {
     _cleanup_call_ Call call = {0};
-    CK_RV rv = call_begin(&call);
+    CK_RV rv = call_begin_slot(slot, &call);
     const Mechanism *mechanism;
 
     if (rv != CKR_OK)
         return rv;
-    if (slot != TOKEN_SLOT)
-        return CKR_SLOT_ID_INVALID;
     if (!info)
         return CKR_ARGUMENTS_BAD;
     mechanism = mechanism_find(call.token->roster, type, 0);

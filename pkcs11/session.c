@@ -67,12 +67,10 @@ static CK_RV open_session(Token *token, CK_FLAGS flags, CK_SESSION_HANDLE *ret_h
 CK_RV C_OpenSession(CK_SLOT_ID slot, CK_FLAGS flags, void *application, CK_NOTIFY notify, CK_SESSION_HANDLE *session)
 {
     _cleanup_call_ Call call = {0};
-    CK_RV rv = call_begin(&call);
+    CK_RV rv = call_begin_slot(slot, &call);
 
     if (rv != CKR_OK)
         return rv;
-    if (slot != TOKEN_SLOT)
-        return CKR_SLOT_ID_INVALID;
     if (!session)
         return CKR_ARGUMENTS_BAD;
     if (!(flags & CKF_SERIAL_SESSION))
@@ -126,12 +124,10 @@ CK_RV C_CloseSession(CK_SESSION_HANDLE session)
 CK_RV C_CloseAllSessions(CK_SLOT_ID slot)
 {
     _cleanup_call_ Call call = {0};
-    CK_RV rv = call_begin(&call);
+    CK_RV rv = call_begin_slot(slot, &call);
 
     if (rv != CKR_OK)
         return rv;
-    if (slot != TOKEN_SLOT)
-        return CKR_SLOT_ID_INVALID;
     close_all_sessions(call.token);
     return CKR_OK;
 }

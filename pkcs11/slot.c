@@ -1,20 +1,21 @@
-/* The one slot and the token in it. */
+/* The one slot and the token in it, if there is one. */
 #include "pkcs11/call.h"
 #include "pkcs11/text.h"
 
-CK_RV C_GetSlotList(CK_BBOOL token_present, CK_SLOT_ID *list, CK_ULONG *count)
+CK_RV C_GetSlotList(CK_BBOOL only_present, CK_SLOT_ID *list, CK_ULONG *count)
 {
     _cleanup_call_ Call call = {0};
     CK_RV rv = call_begin(&call);
-    CK_ULONG room;
+    CK_ULONG room, slots;
 
     if (rv != CKR_OK)
         return rv;
     if (!count)
         return CKR_ARGUMENTS_BAD;
+    slots = only_present && !token_present(call.token) ? 0 : 1;
     room = list ? *count : 0;
-    *count = 1;
-    if (!list)
+    *count = slots;
+    if (!list || slots == 0)
         return CKR_OK;
     if (room < 1)
         return CKR_BUFFER_TOO_SMALL;
@@ -33,7 +34,9 @@ CK_RV C_GetSlotInfo(CK_SLOT_ID slot, CK_SLOT_INFO *info)
         return CKR_SLOT_ID_INVALID;
     if (!info)
         return CKR_ARGUMENTS_BAD;
-    *info = (CK_SLOT_INFO){.flags = CKF_TOKEN_PRESENT, .hardwareVersion = text_version(), .firmwareVersion = text_version()};
+    *info = (CK_SLOT_INFO){.hardwareVersion = text_version(), .firmwareVersion = text_version()};
+    if (token_present(call.token))
+        info->flags |= CKF_TOKEN_PRESENT;
     text_pad(info->slotDescription, sizeof(info->slotDescription), "Keyquorum quorum of nodes");
     text_pad(info->manufacturerID, sizeof(info->manufacturerID), "Keyquorum");
     return CKR_OK;
@@ -78,12 +81,10 @@ static void count_sessions(Token *token, CK_TOKEN_INFO *info)
 CK_RV C_GetTokenInfo(CK_SLOT_ID slot, CK_TOKEN_INFO *info)
 {
     _cleanup_call_ Call call = {0};
-    CK_RV rv = call_begin(&call);
+    CK_RV rv = call_begin_slot(slot, &call);
 
     if (rv != CKR_OK)
         return rv;
-    if (slot != TOKEN_SLOT)
-        return CKR_SLOT_ID_INVALID;
     if (!info)
         return CKR_ARGUMENTS_BAD;
     *info = (CK_TOKEN_INFO){

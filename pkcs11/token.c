@@ -39,34 +39,65 @@ static CK_RV report(int r, const Problem *problem)
     return r == -ENOMEM ? CKR_HOST_MEMORY : CKR_GENERAL_ERROR;
 }
 
+/* Neither at the default place nor anywhere else: this host signs nothing. A roster that somebody has named must be there. */
+static bool is_no_signer(int r)
+{
+    const char *named = secure_getenv(ROSTER_PATH_VARIABLE);
+
+    return r == -ENOENT && (!named || !*named);
+}
+
+static CK_RV leave_empty(void)
+{
+    log_line(LOG_TARGET_SYSLOG, LOG_INFO, "no token: there is no " ROSTER_PATH_DEFAULT ", and " ROSTER_PATH_VARIABLE " is not set");
+    return CKR_OK;
+}
+
+static CK_RV put_in(Token *token, Roster *roster)
+{
+    token->roster = token->store.roster = roster;
+
+    int r = quorum_new(roster, &(QuorumHooks){.userdata = token, .log = log_hook}, &token->quorum);
+
+    if (r != 0)
+        roster_free(roster);
+    return rv_of(r);
+}
+
+static CK_RV fill(Token *token)
+{
+    Problem problem = PROBLEM_INIT;
+    Roster *roster;
+    int r = crypto_check(&problem);
+
+    if (r != 0)
+        return report(r, &problem);
+    r = roster_read(NULL, &roster, &problem);
+    if (is_no_signer(r))
+        return leave_empty();
+    return r == 0 ? put_in(token, roster) : report(r, &problem);
+}
+
 CK_RV token_new(Token **ret_token)
 {
     Token *token = calloc(1, sizeof(*token));
-    _cleanup_(roster_freep) Roster *roster = NULL;
-    Problem problem = PROBLEM_INIT;
-    int r;
+    CK_RV rv;
 
     if (!token)
         return CKR_HOST_MEMORY;
     atomic_init(&token->references, 1);
     (void)pthread_mutex_init(&token->lock, NULL);
-    r = crypto_check(&problem);
-    if (r == 0)
-        r = roster_read(NULL, &roster, &problem);
-    if (r != 0) {
+    rv = fill(token);
+    if (rv == CKR_OK)
+        *ret_token = token;
+    else
         free_token(token);
-        return report(r, &problem);
-    }
-    token->roster = roster;
-    token->store.roster = roster;
-    r = quorum_new(roster, &(QuorumHooks){.userdata = token, .log = log_hook}, &token->quorum);
-    if (r != 0) {
-        free_token(token);
-        return rv_of(r);
-    }
-    roster = NULL; /* the quorum's now */
-    *ret_token = token;
-    return CKR_OK;
+    return rv;
+}
+
+bool token_present(const Token *token)
+{
+    return token->quorum;
 }
 
 Token *token_ref(Token *token)
@@ -82,8 +113,10 @@ Token *token_unref(Token *token)
 {
     if (!token || atomic_fetch_sub(&token->references, 1) > 1)
         return NULL;
-    quorum_logout(token->quorum);
-    quorum_disconnect(token->quorum);
+    if (token->quorum) {
+        quorum_logout(token->quorum);
+        quorum_disconnect(token->quorum);
+    }
     token->next = atomic_load(&finalized);
     while (!atomic_compare_exchange_weak(&finalized, &token->next, token))
         ;
@@ -105,7 +138,7 @@ void token_release(void)
 void token_forked(Token *token)
 {
     atomic_store(&finalized, NULL);
-    if (token)
+    if (token && token->quorum)
         quorum_forked(token->quorum);
 }
 

@@ -16,7 +16,7 @@ typedef struct Token Token;
 
 struct Token {
     atomic_uint references;
-    Quorum *quorum;
+    Quorum *quorum;       /* NULL: the slot is empty, and so is all below */
     const Roster *roster; /* the quorum's */
     atomic_bool silent;   /* it was logged already that no key is known because too few nodes answer */
     Token *next;          /* of those that wait for their release */
@@ -27,8 +27,12 @@ struct Token {
     Store store;
 };
 
-/* Reads the roster; what is wrong with it goes to standard error and to syslog. Returns CKR_GENERAL_ERROR, CKR_HOST_MEMORY. */
+/* Reads the roster; what is wrong with it goes to standard error and to syslog. Where there is none and
+ * nobody has named one, the slot is empty: p11-kit loads the module on every host, also into programs that have nothing to do with it.
+ * Returns CKR_GENERAL_ERROR, CKR_HOST_MEMORY. */
 CK_RV token_new(Token **ret_token);
+/* Is there a token in the slot? Everything that asks the quorum for anything needs a session, and there is none without. */
+bool token_present(const Token *token);
 Token *token_ref(Token *token);
 /* The last one logs out, closes all connections, and leaves the rest to token_release(), since C_Finalize may run when OpenSSL is gone
  * already. */

@@ -97,7 +97,7 @@ static void log_refused(const Connection *connection, const char *reason)
 /* A client keeps several connections: the first one and the last one are worth a line. */
 static void log_client(const Connection *connection, JournalEvent event, const char *words)
 {
-    if (connections_of(connection->gate, connection->client.name) != 1)
+    if (connections_of(connection->gate, connection->client.name) != 1 || !refusals_take(&connection->gate->known))
         return;
     journal_event(event, (JournalFields){[JOURNAL_CLIENT] = connection->client.name, [JOURNAL_PEER] = connection->origin.text},
                   "client %s (%s) %s", connection->client.name, connection->origin.text, words);

@@ -288,8 +288,10 @@ int gate_new(const char *config_path, Gate **ret_gate, Problem *problem)
     _cleanup_gate_ Gate *gate = calloc(1, sizeof(*gate));
     int r = gate ? 0 : problem_set(problem, -ENOMEM, "out of memory");
 
-    if (gate)
+    if (gate) {
         gate->config_path = config_path;
+        gate->known.what = "connections of clients began or ended";
+    }
     for (size_t i = 0; r == 0 && i < ELEMENTS(steps); i++)
         r = steps[i](gate, problem);
     if (r == 0)
@@ -309,6 +311,7 @@ int gate_run(Gate *gate)
 
     refusals_report(&gate->unknown);
     refusals_report(&gate->refused);
+    refusals_report(&gate->known);
     journal_event(EVENT_GATE_STOPPED, NULL, "the gate of node %s stops", gate->config.name);
     journal_stop();
     return r;

@@ -40,7 +40,7 @@ typedef struct Gate {
     Microseconds turn_at;     /* when new clients have their next turn */
     unsigned connections_max; /* GATE_CONNECTIONS_MAX, or what the limit of open files allows */
     ConnectionList handshakes, open;
-    Refusals unknown, refused;
+    Refusals unknown, refused, known; /* `known`: clients come and go */
     bool stopping;
     uint8_t chunk[PIPE_CHUNK];
 } Gate;

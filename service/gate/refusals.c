@@ -3,7 +3,7 @@
 void refusals_report(Refusals *refusals)
 {
     if (refusals->left_out > 0)
-        journal_log(LOG_WARNING, "%u more connections were refused than are logged here", refusals->left_out);
+        journal_log(LOG_WARNING, "%u more %s than are logged here", refusals->left_out, refusals->what ?: "connections were refused");
     refusals->left_out = 0;
 }
 

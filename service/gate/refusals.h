@@ -1,4 +1,5 @@
-/* Refusals, logged: each kind at most so often, so that whoever is refused cannot fill the journal; what is left out is counted. */
+/* Refusals, and what else anybody can bring about, logged: each kind at most so often, so that nobody can fill the journal; what is left
+ * out is counted. */
 #pragma once
 
 #include "base/clock.h"
@@ -10,6 +11,7 @@
 typedef struct Refusals {
     Microseconds window; /* when it began */
     unsigned logged, left_out;
+    const char *what; /* NULL: "connections were refused" */
 } Refusals;
 
 /* May one more be logged now? Says first how many were left out. */

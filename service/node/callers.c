@@ -7,7 +7,7 @@
 #define LOCAL_MAX          1024
 #define LOCAL_PER_USER_MAX 64
 #define GATE_MAX           2048
-#define BUS_MAX            8
+#define BUS_MAX            (2 * BUS_CALLS_MAX) /* some of them are just being closed */
 #define IDLE               (10 * 60 * MICROSECONDS_PER_SECOND)
 #define GATE_IDLE          (20 * 60 * MICROSECONDS_PER_SECOND) /* the gate's own limit comes first */
 

@@ -76,6 +76,26 @@ static void log_outcome(const Change *change, const char *key)
                   result, *reason ? ": " : "", reason);
 }
 
+/* Whoever can ask from elsewhere can ask often, and a share that cannot be loaded is loaded each time. */
+static bool is_repeated(const Change *change)
+{
+    const Client *client = change->client;
+    const bool bounded = client ? client->door != DOOR_GATE : change->outcome.error != NODE_ERROR_UNAVAILABLE;
+
+    return !bounded &&
+           !repeats_first(change->node->repeats, client ? client->name : "", change->class->what, outcome_name(&change->outcome));
+}
+
+/* What was done, each time; what was so already or went wrong, where somebody asked for it. */
+static bool is_told(const Change *change)
+{
+    const bool well = change->outcome.error == NODE_ERROR_NONE;
+
+    if (well && (change->class->quiet || (!change->begun && !change->client)))
+        return false;
+    return (well && change->begun) || !is_repeated(change);
+}
+
 /* What a caller did wrong says nothing about the node. */
 static bool is_own_fault(NodeError error)
 {
@@ -90,7 +110,7 @@ static void log_change(Change *change)
     note_label(change);
     if (change->has_key)
         key_id_format(&change->key, key);
-    if (!well || !change->class->quiet)
+    if (is_told(change))
         log_outcome(change, key);
     if (well && warned)
         journal_log(LOG_WARNING, "%s%s%s: %s", change->class->what, *key ? " " : "", key, change->outcome.problem.text);
@@ -148,6 +168,7 @@ static void advance(Lane *lane)
         if (is_withdrawn(change) || !change->class->begin(change)) {
             answer(change);
         } else {
+            change->begun = true;
             lane->current = change;
             crew_submit(lane->queue, &change->job);
         }

@@ -60,6 +60,7 @@ struct Change {
     const void *parameters; /* of the call */
     KeyId key;              /* for the log, where there is a key */
     bool has_key;
+    bool begun;  /* there was something to do */
     char *label; /* of the key, for the log: it may be gone afterwards; NULL: not known */
     Outcome outcome;
 };

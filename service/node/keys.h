@@ -33,6 +33,7 @@ typedef struct Key {
     Loaded *loaded;          /* NULL: not loaded */
     bool loading;            /* a load is on its way */
     LockWindow window;       /* of a locked key */
+    uint64_t closings;       /* how often LockKey has closed it: a signature that was begun before is not given away after */
     struct SignJob *waiting; /* for the load */
     uint64_t signatures;     /* partial signatures since the start */
     uint64_t last_used;      /* seconds since 1970, for people only; 0: never */

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
@@ -23,6 +24,8 @@ struct LoaderClient {
     char *config_path, *program;
     KeySerial ring;
     Link *link; /* NULL: none yet */
+    pthread_mutex_t lock;
+    KeyringQuota quota; /* under the lock */
 };
 
 int loader_client_new(const NodeConfig *config, const char *config_path, const char *program, KeySerial ring, LoaderClient **ret_loader)
@@ -31,6 +34,7 @@ int loader_client_new(const NodeConfig *config, const char *config_path, const c
 
     if (!loader)
         return -ENOMEM;
+    (void)pthread_mutex_init(&loader->lock, NULL);
     loader->config = config;
     loader->ring = ring;
     loader->config_path = config_path ? strdup(config_path) : NULL;
@@ -46,6 +50,7 @@ LoaderClient *loader_client_free(LoaderClient *loader)
     if (!loader)
         return NULL;
     (void)link_close(loader->link);
+    (void)pthread_mutex_destroy(&loader->lock);
     free(loader->config_path);
     free(loader->program);
     free(loader);
@@ -140,16 +145,61 @@ static int reach(LoaderClient *loader, Problem *problem)
     return r < 0 ? problem_prefix(problem, r, "the loader cannot be reached") : 0;
 }
 
+/* ---- The quota ----------------------------------------------------------------------------------------------------------- */
+
+static void unlock(pthread_mutex_t *const *lock)
+{
+    (void)pthread_mutex_unlock(*lock);
+}
+
+static pthread_mutex_t *lock_quota(LoaderClient *loader)
+{
+    (void)pthread_mutex_lock(&loader->lock);
+    return &loader->lock;
+}
+
+#define _cleanup_lock_ _cleanup_(unlock) __attribute__((unused))
+
+void loader_client_quota(LoaderClient *loader, KeyringQuota *ret_quota)
+{
+    _cleanup_lock_ pthread_mutex_t *locked = lock_quota(loader);
+
+    *ret_quota = loader->quota;
+}
+
+static void keep_quota(LoaderClient *loader, const LoadOutput *output)
+{
+    _cleanup_lock_ pthread_mutex_t *locked = lock_quota(loader);
+
+    loader->quota = (KeyringQuota){
+        .keys = (unsigned)output->keys_used,
+        .keys_max = (unsigned)output->keys_max,
+        .bytes = (unsigned)output->bytes_used,
+        .bytes_max = (unsigned)output->bytes_max,
+    };
+}
+
 /* ---- Asking --------------------------------------------------------------------------------------------------------------- */
 
-static int judge(const Reply *reply, Problem *problem)
+static int take_output(LoaderClient *loader, const Reply *reply, Problem *problem)
+{
+    char field[MESSAGE_FIELD_NAME_MAX] = "";
+    LoadOutput output;
+
+    if (reply_parse(reply, &load_output, &output, field) != 0)
+        return problem_set(problem, -EPROTO, "the loader's answer has a wrong field '%s'", field);
+    keep_quota(loader, &output);
+    return 0;
+}
+
+static int judge(LoaderClient *loader, const Reply *reply, Problem *problem)
 {
     const char *name = reply_error(reply);
     char field[MESSAGE_FIELD_NAME_MAX] = "";
     LoadErrorDetail detail = {0};
 
     if (!name)
-        return 0;
+        return take_output(loader, reply, problem);
     if (load_error_from_name(name) == LOAD_ERROR_UNKNOWN || reply_parse(reply, &load_error_detail, &detail, field) != 0)
         return problem_set(problem, -EPROTO, "the loader answered %s", name);
     (void)problem_set(problem, 0, "%s", detail.reason);
@@ -163,7 +213,7 @@ static int ask(LoaderClient *loader, const LoadInput *input, Problem *problem)
     int r = link_call_wait(loader->link, LOAD_METHOD("Load"), &load_input, input, clock_now() + LOADER_DEADLINE, &reply);
 
     if (r == 0)
-        return judge(reply, problem);
+        return judge(loader, reply, problem);
     loader->link = link_close(loader->link);
     if (r == -ETIME)
         return problem_set(problem, r, "the loader does not answer");

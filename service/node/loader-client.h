@@ -26,5 +26,8 @@ DEFINE_CLEANUP(LoaderClient, loader_client_free)
  * Errors: LOADER_E_REJECTED; -errno: not now (loader away, quota, custody not to be had …). The problem says why. */
 int loader_client_load(LoaderClient *loader, const KeyId *id, Problem *problem) _must_check_;
 
+/* The key quota of the loader's user, whom every share is charged to, as the loader told it last; zeros: it told none yet. Any thread. */
+void loader_client_quota(LoaderClient *loader, KeyringQuota *ret_quota);
+
 /* Where the loader is: `given` if not NULL, else beside this program, else where it is installed. Errors: -ENOENT; -ENOMEM. */
 int loader_program_find(const char *given, char **ret_program, Problem *problem) _must_check_;

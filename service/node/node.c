@@ -86,8 +86,15 @@ static int add_failures(void *userdata, const char *client, uint64_t failures)
     return 0;
 }
 
-static void log_set_aside(const char *id)
+static void log_set_aside(const char *id, bool is_second)
 {
+    if (is_second) {
+        journal_log(LOG_WARNING,
+                    "there are two shares of key %s without its record, keys/%s.set-aside and now keys/%s.share: both stay, and the key "
+                    "cannot be prepared here until the one that is not needed is removed",
+                    id, id, id);
+        return;
+    }
     journal_log(LOG_WARNING,
                 "the share of key %s is without its record and set aside, as keys/%s.set-aside: either the key was never finished, or "
                 "the record was lost and has to be restored from a backup",
@@ -103,7 +110,7 @@ static int add_key(void *userdata, StoredKey *stored)
 
     key_id_format(&stored->id, id);
     if (stored->set_aside) {
-        log_set_aside(id);
+        log_set_aside(id, stored->is_second);
         return 0;
     }
     r = keys_reserve(&node->keys);
@@ -214,6 +221,8 @@ static int set_up_loop(Node *node, const NodeOptions *options, Problem *problem)
         r = sd_event_set_watchdog(node->event, true);
     if (r >= 0)
         r = audit_new(node->event, &node->keys, &node->audit);
+    if (r >= 0)
+        r = repeats_new(node->event, &node->repeats);
     return r < 0 ? problem_set(problem, r, "no event loop: %s", strerror(-r)) : 0;
 }
 
@@ -308,6 +317,7 @@ static void tell_stopped(const Node *node)
 
     (void)snprintf(count, sizeof(count), "%llu", (unsigned long long)node->signatures);
     audit_tell(node->audit);
+    repeats_tell(node->repeats);
     journal_event(EVENT_NODE_STOPPED, (JournalFields){[JOURNAL_COUNT] = count}, "node %s stops after %s partial signatures",
                   node->config.name, count);
     journal_stop();
@@ -346,6 +356,7 @@ Node *node_free(Node *node)
     lane_freep(&node->key_lane);
     loader_client_freep(&node->loader);
     audit_freep(&node->audit);
+    repeats_freep(&node->repeats);
     keys_clear(&node->keys);
     pin_failures_clear(&node->failures);
     stored_token_clear(&node->token);

@@ -19,6 +19,7 @@
 #include "node/loader-client.h"
 #include "node/peers.h"
 #include "node/pin.h"
+#include "node/repeats.h"
 #include "node/store.h"
 #include "wire/node-interface.h"
 #include "wire/server.h"
@@ -33,11 +34,13 @@ struct Node {
     StoredToken token;    /* changes only in the PIN lane's done(): its work() may read it */
     PinFailures failures; /* the same */
     Clients clients;      /* the same */
+    bool unpublished;     /* the gate does not know it as it is; the same */
     Peers peers;          /* the same */
     Client *callers;      /* the connections */
     Keys keys;
-    LoaderClient *loader; /* the key lane's work() only */
+    LoaderClient *loader; /* the key lane's work() only, but for its quota */
     Audit *audit;
+    Repeats *repeats;
     Crew *crew;
     CrewQueue *signers;
     Lane *pin_lane; /* changes of the token, the PIN and its failures, one at a time */

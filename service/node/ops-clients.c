@@ -19,10 +19,12 @@ static const char *refuse_announced(const Node *node, const NodeAnnounceInput *i
     return callers_count(node, known->name) < CONNECTIONS_PER_CLIENT_MAX ? NULL : "the client has too many connections";
 }
 
-static int refuse_connection(const char *name, const char *reason)
+/* Nobody can say by a name of his own how much is logged. */
+static int refuse_connection(const Node *node, const char *name, bool known, const char *reason)
 {
-    journal_event(EVENT_CONNECTION_REFUSED, (JournalFields){[JOURNAL_CLIENT] = name, [JOURNAL_REASON] = reason},
-                  "connection of client %s refused: %s", name, reason);
+    if (repeats_first(node->repeats, known ? name : "", "AnnounceClient", reason))
+        journal_event(EVENT_CONNECTION_REFUSED, (JournalFields){[JOURNAL_CLIENT] = name, [JOURNAL_REASON] = reason},
+                      "connection of client %s refused: %s", name, reason);
     return -EACCES;
 }
 
@@ -37,10 +39,11 @@ int op_announce_client(Node *node, ServerCall *call, Client *client, const void 
         return op_fail(call, NODE_ERROR_PERMISSION_DENIED, "who a caller is, the gate says, once, as the first thing");
     reason = refuse_announced(node, input, known);
     if (reason)
-        return refuse_connection(input->name, reason);
+        return refuse_connection(node, input->name, known, reason);
     (void)snprintf(client->name, sizeof(client->name), "%s", known->name);
     client->permissions = known->permissions;
-    journal_event(EVENT_CLIENT_ANNOUNCED, (JournalFields){[JOURNAL_CLIENT] = client->name}, "the gate brings client %s", client->name);
+    if (repeats_first(node->repeats, client->name, "AnnounceClient", "done"))
+        journal_event(EVENT_CLIENT_ANNOUNCED, (JournalFields){[JOURNAL_CLIENT] = client->name}, "the gate brings client %s", client->name);
     return server_call_reply(call, NULL);
 }
 
@@ -50,7 +53,7 @@ typedef struct ClientsChange {
     Change change;
     AuthorizedClient client; /* the one that is authorized; else only its name */
     Clients clients;         /* as they will be */
-    bool stored;
+    bool stored, published;
 } ClientsChange;
 
 static void work_clients(Change *change)
@@ -63,6 +66,7 @@ static void work_clients(Change *change)
     clients_change->stored = r == 0;
     if (r == 0 && node->config.clients)
         r = clients_publish(&clients_change->clients, node->config.clients, &problem);
+    clients_change->published = r == 0;
     if (r < 0)
         (void)outcome_set(&change->outcome, NODE_ERROR_UNAVAILABLE, "%s%s", clients_change->stored ? "stored, but " : "", problem.text);
 }
@@ -87,6 +91,7 @@ static void adopt_clients(Change *change)
     if (before)
         enforce(node, before, clients_find(&clients_change->clients, before->name));
     node->clients = clients_change->clients;
+    node->unpublished = !clients_change->published;
 }
 
 /* ---- AuthorizeClient ------------------------------------------------------------------------------------------------------------ */
@@ -157,12 +162,13 @@ int op_authorize_client(Node *node, ServerCall *call, Client *client, const void
 
 /* ---- DeauthorizeClient ------------------------------------------------------------------------------------------------------------ */
 
+/* Of a client that is not there any more the gate may still have to be told. */
 static bool begin_deauthorize(Change *change)
 {
     ClientsChange *clients_change = (ClientsChange *)change;
 
     clients_change->clients = change->node->clients;
-    if (clients_remove(&clients_change->clients, clients_change->client.name) < 0)
+    if (clients_remove(&clients_change->clients, clients_change->client.name) < 0 && !change->node->unpublished)
         return outcome_set(&change->outcome, NODE_ERROR_UNKNOWN_CLIENT, "this node knows no client %s", clients_change->client.name);
     return true;
 }
@@ -170,9 +176,10 @@ static bool begin_deauthorize(Change *change)
 static void done_deauthorize(Change *change)
 {
     const char *name = ((ClientsChange *)change)->client.name;
+    const bool known = clients_find(&change->node->clients, name);
 
     adopt_clients(change);
-    if (((ClientsChange *)change)->stored)
+    if (((ClientsChange *)change)->stored && known)
         journal_event(EVENT_CLIENT_DEAUTHORIZED, (JournalFields){[JOURNAL_CLIENT] = name}, "client %s is not authorized any more", name);
 }
 

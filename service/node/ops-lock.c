@@ -48,6 +48,12 @@ static void adopt_flag(Change *change, bool locked)
 
 /* ---- LockKey ---------------------------------------------------------------------------------------------------------------- */
 
+static void close_window(Key *key)
+{
+    key->window = (LockWindow){0};
+    key->closings++;
+}
+
 /* Again: what stood before us in the line may have opened it. */
 static bool begin_lock(Change *change)
 {
@@ -55,7 +61,7 @@ static bool begin_lock(Change *change)
 
     if (!find_target(change))
         return false;
-    lock->target->window = (LockWindow){0};
+    close_window(lock->target);
     return !lock->target->stored.locked;
 }
 
@@ -66,7 +72,7 @@ static void work_lock(Change *change)
 
 static void done_lock(Change *change)
 {
-    ((LockChange *)change)->target->window = (LockWindow){0};
+    close_window(((LockChange *)change)->target);
     adopt_flag(change, true);
 }
 
@@ -81,7 +87,7 @@ int op_lock_key(Node *node, ServerCall *call, Client *client, const void *parame
     Key *key = keys_find(&node->keys, &id);
 
     if (key)
-        key->window = (LockWindow){0};
+        close_window(key);
     return op_change(node->key_lane, sizeof(LockChange), &lock_key, node, call, client, parameters, &input->key);
 }
 

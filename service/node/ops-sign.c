@@ -8,14 +8,17 @@
 #include "node/bus.h"
 #include "node/loading.h"
 
+#define DESTROYED "this key is destroyed here"
+
 typedef struct SignJob {
     Job job;
     Node *node;
     ServerCall *call;
     Client *client;
     Key *key;
-    Loaded *loaded; /* what the thread uses; NULL while waiting for the load */
-    bool retried;   /* the share was gone once already */
+    Loaded *loaded;    /* what the thread uses; NULL while waiting for the load */
+    bool retried;      /* the share was gone once already */
+    uint64_t closings; /* of the key, when it was begun */
     Digest digest;
     int r;
     uint8_t base[THRESHOLD_PARTIAL_SIZE_MAX], partial[THRESHOLD_PARTIAL_SIZE_MAX];
@@ -63,6 +66,7 @@ static void work_sign(Job *job)
         sign->r = keyring_share_power(sign->loaded->share, sign->base, sign->partial, &sign->problem);
 }
 
+/* Quick: what is loaded has been measured by who loaded it, or is just being measured by another. */
 static bool sign_pairs(const Job *a, const Job *b)
 {
     const Loaded *of_a = ((const SignJob *)a)->loaded, *of_b = ((const SignJob *)b)->loaded;
@@ -126,7 +130,7 @@ static bool usable(const Key *key, const Digest *digest, Outcome *outcome)
     case KEY_PENDING:
         break;
     default:
-        return outcome_set(outcome, NODE_ERROR_KEY_DESTROYED, "this key is destroyed here");
+        return outcome_set(outcome, NODE_ERROR_KEY_DESTROYED, DESTROYED);
     }
     if (key_activation_statement(&key->stored.id, &statement) == 0 && digest->hash == statement.hash &&
         memcmp(digest->bytes, statement.bytes, statement.size) == 0)
@@ -134,13 +138,31 @@ static bool usable(const Key *key, const Digest *digest, Outcome *outcome)
     return outcome_set(outcome, NODE_ERROR_KEY_PENDING, "this key is not active yet: it signs nothing but its activation");
 }
 
-/* May it be used now as far as its lock is concerned? Counts. The test of a pending key is the quorum's, not a signer's. */
-static bool unlocked(const Node *node, Key *key, Outcome *outcome)
+/* The test of a pending key is the quorum's, not a signer's. */
+static bool has_lock(const Key *key)
 {
-    if (!key->stored.locked || key_state(key) != KEY_ACTIVE || lock_window_take(&key->window, lock_now()))
-        return true;
+    return key->stored.locked && key_state(key) == KEY_ACTIVE;
+}
+
+static bool refuse_locked(const Node *node, Outcome *outcome)
+{
     return outcome_set(outcome, NODE_ERROR_KEY_LOCKED,
                        "this key is locked on node %s; to unlock it, on that node's host: kqctl node unlock", node->config.name);
+}
+
+/* May it be used now as far as its lock is concerned? Counts. */
+static bool unlocked(const Node *node, Key *key, Outcome *outcome)
+{
+    return !has_lock(key) || lock_window_take(&key->window, lock_now()) || refuse_locked(node, outcome);
+}
+
+/* Has nobody destroyed or locked it since this was begun? Once DestroyKey or LockKey is answered, no signature from before is given
+ * away. */
+static bool still_allowed(const SignJob *sign, Outcome *outcome)
+{
+    if (sign->key->stored.destroyed)
+        return outcome_set(outcome, NODE_ERROR_KEY_DESTROYED, DESTROYED);
+    return !has_lock(sign->key) || sign->closings == sign->key->closings || refuse_locked(sign->node, outcome);
 }
 
 /* Somebody took the share out of the ring: load it again, once. */
@@ -165,9 +187,11 @@ static void tell_failure(const SignJob *sign, const char *id)
 {
     const char *client = sign->client->name, *reason = sign->problem.text;
 
+    bus_error(sign->node, reason);
+    if (sign->client->door == DOOR_GATE && !repeats_first(sign->node->repeats, client, "PartialSign", "Unavailable"))
+        return;
     journal_event(EVENT_SIGNATURE_FAILED, (JournalFields){[JOURNAL_CLIENT] = client, [JOURNAL_KEY] = id, [JOURNAL_REASON] = reason},
                   "no partial signature with key %s for %s: %s", id, client, reason);
-    bus_error(sign->node, reason);
 }
 
 static void answer_failure(SignJob *sign)
@@ -194,6 +218,7 @@ static void count(SignJob *sign)
 static void done_sign(Job *job)
 {
     SignJob *sign = (SignJob *)job;
+    Outcome outcome = {0};
 
     if (retry(sign))
         return;
@@ -201,11 +226,15 @@ static void done_sign(Job *job)
         answer_failure(sign);
         return;
     }
+    if (!still_allowed(sign, &outcome)) {
+        (void)fail(sign, &outcome);
+        return;
+    }
 
     const NodePartialSignOutput output = {{sign->partial, threshold_key_partial_size(sign->loaded->threshold)}};
 
     count(sign);
-    audit(sign, &(Outcome){0});
+    audit(sign, &outcome);
     (void)server_call_reply(sign->call, &output);
     sign_job_free(sign);
 }
@@ -252,8 +281,13 @@ int op_partial_sign(Node *node, ServerCall *call, Client *client, const void *pa
 
     if (!sign)
         return -ENOMEM;
-    *sign = (SignJob){
-        .job.class = &sign_class, .node = node, .call = call, .client = client_ref(client), .key = key_ref(key), .digest = digest};
+    *sign = (SignJob){.job.class = &sign_class,
+                      .node = node,
+                      .call = call,
+                      .client = client_ref(client),
+                      .key = key_ref(key),
+                      .closings = key->closings,
+                      .digest = digest};
     if (key->loaded)
         begin(sign);
     else

@@ -9,16 +9,26 @@ static Bytes borrowed(const void *data, size_t size)
     return (Bytes){(uint8_t *)data, size};
 }
 
+/* Shares are charged to whom the loader runs as: with separation only it can tell. */
+static KeyringQuota share_quota(const Node *node)
+{
+    KeyringQuota quota = {0};
+
+    if (node->config.separation)
+        loader_client_quota(node->loader, &quota);
+    else if (keyring_quota(&quota) < 0)
+        return (KeyringQuota){0};
+    return quota;
+}
+
 int op_get_status(Node *node, ServerCall *call, Client *client, const void *parameters)
 {
     const StoredToken *token = &node->token;
     uint64_t counts[KEY_STATE_MAX];
-    KeyringQuota quota = {0};
+    const KeyringQuota quota = share_quota(node);
     NodeText permissions[NODE_PERMISSION_MAX];
 
     keys_count(&node->keys, counts);
-    if (keyring_quota(&quota) != 0)
-        quota = (KeyringQuota){0};
 
     const NodeStatusOutput output = {
         .version = (char *)KEYQUORUM_VERSION,

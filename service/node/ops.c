@@ -54,13 +54,15 @@ enum {
 /* The reason says what to type: what the client has, and this. */
 static int refuse_permission(Node *node, ServerCall *call, const Client *client, const char *method, NodePermission permission)
 {
+    const Outcome denied = {.error = NODE_ERROR_PERMISSION_DENIED};
     char present[PERMISSIONS_TEXT_SIZE], wanted[PERMISSIONS_TEXT_SIZE];
 
     permissions_format(client->permissions, ",", present);
     permissions_format(client->permissions | 1u << permission, ",", wanted);
-    journal_event(EVENT_PERMISSION_DENIED,
-                  (JournalFields){[JOURNAL_CLIENT] = client->name, [JOURNAL_OPERATION] = method, [JOURNAL_PERMISSIONS] = present},
-                  "client %s was denied %s: it has no permission '%s'", client->name, method, node_permission_name(permission));
+    if (repeats_first(node->repeats, client->name, method, outcome_name(&denied)))
+        journal_event(EVENT_PERMISSION_DENIED,
+                      (JournalFields){[JOURNAL_CLIENT] = client->name, [JOURNAL_OPERATION] = method, [JOURNAL_PERMISSIONS] = present},
+                      "client %s was denied %s: it has no permission '%s'", client->name, method, node_permission_name(permission));
     return op_fail(
         call, NODE_ERROR_PERMISSION_DENIED,
         "client %s has no permission '%s' at node %s; to give it, on that node's host: kqctl node authorize CLIENTCARD --allow %s",

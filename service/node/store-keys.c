@@ -336,25 +336,42 @@ static int rename_file(Store *store, const KeyId *id, unsigned from, unsigned to
     return store_wrote(store, file_rename(store->keys, from_name, to_name));
 }
 
+static int read_file(const Store *store, const KeyId *id, unsigned which, Bytes *ret_content)
+{
+    char name[KEY_FILE_NAME_SIZE];
+
+    file_name(id, which, name);
+    return file_read(store->keys, name, SEALED_SHARE_SIZE_MAX, ret_content);
+}
+
+/* It does not take the place of another one, which may be the share of a real key. */
+static int set_aside(Store *store, const Found *found, bool *ret_is_second)
+{
+    _cleanup_bytes_ Bytes share = {0}, before = {0};
+
+    *ret_is_second = found->has[FILE_ASIDE] && (read_file(store, &found->id, FILE_SHARE, &share) < 0 ||
+                                                read_file(store, &found->id, FILE_ASIDE, &before) < 0 || !bytes_equal(&share, &before));
+    return *ret_is_second ? 0 : rename_file(store, &found->id, FILE_SHARE, FILE_ASIDE);
+}
+
 /* A tombstone finishes its interrupted destruction. A share without a record is an unfinished preparation or removal; or the record of a
  * real key was lost, which looks the same: so nothing is removed, and with the record the share comes back. */
-static int tidy(Store *store, const Found *found, bool *ret_set_aside)
+static int tidy(Store *store, const Found *found, StoredKey *key)
 {
     const bool *has = found->has;
 
-    *ret_set_aside = false;
     if (has[FILE_TOMBSTONE])
         return has[FILE_SHARE] || has[FILE_RECORD] || has[FILE_ASIDE] ? store_remove_destroyed(store, &found->id, NULL) : 0;
     if (has[FILE_RECORD])
         return !has[FILE_SHARE] && has[FILE_ASIDE] ? rename_file(store, &found->id, FILE_ASIDE, FILE_SHARE) : 0;
-    *ret_set_aside = has[FILE_SHARE];
-    return has[FILE_SHARE] ? rename_file(store, &found->id, FILE_SHARE, FILE_ASIDE) : 0;
+    key->set_aside = has[FILE_SHARE];
+    return has[FILE_SHARE] ? set_aside(store, found, &key->is_second) : 0;
 }
 
 static int read_found(Store *store, const Found *found, int (*callback)(void *userdata, StoredKey *key), void *userdata)
 {
     _cleanup_stored_key_ StoredKey key = {.id = found->id, .destroyed = found->has[FILE_TOMBSTONE]};
-    int r = tidy(store, found, &key.set_aside);
+    int r = tidy(store, found, &key);
 
     if (r == 0 && !key.destroyed && !key.set_aside && !found->has[FILE_RECORD])
         return 0;

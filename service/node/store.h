@@ -14,8 +14,8 @@
  *
  * A key is stored share first, record second, and removed record first: a share without a record is an unfinished preparation or
  * removal. It may also be that a real key has lost its record, so the share is set aside at the next start, where it harms nothing, and
- * taken back when a start finds the record. Functions that write may be called from one thread per kind of file (token, clients, peers
- * and failures; keys).
+ * taken back when a start finds the record. One that was set aside is not replaced by another. Functions that write may be called from one
+ * thread per kind of file (token, clients, peers and failures; keys).
  */
 #pragma once
 
@@ -82,6 +82,7 @@ typedef struct StoredKey {
     KeyId id;
     bool destroyed;  /* then nothing else is known */
     bool set_aside;  /* its share was, right now: it is no key of this node; nothing else is known */
+    bool is_second;  /* (only with set_aside) it was not: another one was before, and both stay where they are */
     char *damage;    /* why the key cannot be used, in words; NULL: it can */
     bool has_record; /* false (only with damage): record and activation are unknown */
     NodeRecord record;

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <openssl/bnerr.h>
 #include <openssl/err.h>
-#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -265,12 +265,12 @@ static int compute_power_pair(const ThresholdKey *const keys[2], const Secret *c
 
 typedef enum PairSpeed {
     PAIR_UNKNOWN,
+    PAIR_MEASURED_NOW,
     PAIR_FASTER,
     PAIR_NOT_FASTER,
 } PairSpeed;
 
-static pthread_mutex_t pair_mutex = PTHREAD_MUTEX_INITIALIZER;
-static PairSpeed pair_speeds[ELEMENTS(sizes)];
+static _Atomic PairSpeed pair_speeds[ELEMENTS(sizes)];
 
 /* Best time of each way in alternating rounds, so that what else the machine does hits both alike. */
 static bool pair_wins(const Power both[2], BN_CTX *ctx)
@@ -320,14 +320,12 @@ static bool pair_is_faster(const ThresholdKey *key)
 
     while (sizes[row] != key->parameters.bits)
         row++;
-    (void)pthread_mutex_lock(&pair_mutex);
-    if (pair_speeds[row] == PAIR_UNKNOWN)
-        pair_speeds[row] = measure_pair(shoup_rsa_key(key));
 
-    bool faster = pair_speeds[row] == PAIR_FASTER;
+    PairSpeed unknown = PAIR_UNKNOWN;
 
-    (void)pthread_mutex_unlock(&pair_mutex);
-    return faster;
+    if (atomic_compare_exchange_strong(&pair_speeds[row], &unknown, PAIR_MEASURED_NOW))
+        atomic_store(&pair_speeds[row], measure_pair(shoup_rsa_key(key)));
+    return atomic_load(&pair_speeds[row]) == PAIR_FASTER;
 }
 
 /* ---- Does the share fit? ---- */

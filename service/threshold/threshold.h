@@ -106,7 +106,7 @@ int threshold_key_power_pair(const ThresholdKey *const keys[2], const Secret *co
                              uint8_t *const ret_powers[2]) _must_check_;
 
 /* Does this machine compute a pair of this size at least 10 % faster than two single ones? Measured at the first call for each
- * size (sixteen exponentiations), then remembered. Thread-safe. */
+ * size (sixteen exponentiations), then remembered. Thread-safe; nobody waits: while one thread measures, others are told false. */
 bool threshold_pair_is_faster(const ThresholdKey *key);
 
 /* Some way to compute base^s mod N with the share of one node: the keyring's, or threshold_key_power(). */

@@ -5,6 +5,7 @@
 
 /* clang-format off */
 #define PROTOCOL {.name = "protocol", .type = FIELD_CONSTANT, .min = LOAD_PROTOCOL}
+#define QUOTA(name, member) {name, FIELD_UINT, offsetof(LoadOutput, member), 0, UINT32_MAX, .optional = true}
 /* clang-format on */
 
 const Layout load_input = {
@@ -19,7 +20,18 @@ const Layout load_input = {
     },
 };
 
-const Layout load_output = {"Load", 0, (const Field[]){PROTOCOL, {NULL}}};
+const Layout load_output = {
+    "Load",
+    sizeof(LoadOutput),
+    (const Field[]){
+        PROTOCOL,
+        QUOTA("keysUsed", keys_used),
+        QUOTA("keysMax", keys_max),
+        QUOTA("bytesUsed", bytes_used),
+        QUOTA("bytesMax", bytes_max),
+        {NULL},
+    },
+};
 
 const Layout load_error_detail = {
     "error",

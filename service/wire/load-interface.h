@@ -23,12 +23,16 @@ typedef struct LoadInput {
     bool separation; /* the node believes that node and loader are different users; the loader refuses if that is not so */
 } LoadInput;
 
+/* The kernel's key quota of the loader's user, whom every share is charged to, after this load. 0: the loader cannot find it out. */
+typedef struct LoadOutput {
+    uint64_t keys_used, keys_max, bytes_used, bytes_max;
+} LoadOutput;
+
 /* Parameters of every error of this interface. */
 typedef struct LoadErrorDetail {
     char *reason; /* one sentence for people; never anything of the share */
 } LoadErrorDetail;
 
-/* Load's reply has no parameters but the protocol: load_output (no size; NULL in message_build()). */
 extern const Layout load_input, load_output, load_error_detail;
 
 /* The one method; ended by a NULL name. */

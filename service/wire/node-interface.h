@@ -79,7 +79,7 @@ typedef struct NodeStatusOutput {
     Bytes sealing_key, identity_key;
     uint64_t active, pending, unusable, destroyed; /* keys by state */
     uint64_t signatures;                           /* partial signatures since the start */
-    uint64_t key_quota_used, key_quota_max;        /* kernel keys of the node's user */
+    uint64_t key_quota_used, key_quota_max;        /* kernel keys of the user whom shares are charged to */
     uint64_t key_bytes_used, key_bytes_max;        /* and their bytes; 0: unknown */
     uint64_t time;                                 /* seconds since 1970 by the node's clock; for people to compare, nothing else */
     char *client;                                  /* who asks, as the node knows it; NULL: it does not say, nor what may be done */
