@@ -93,14 +93,24 @@ void test_node_clear(TestNode *node)
     ck_assert_int_eq(system(command), 0);
 }
 
-bool test_node_logged(const TestNode *node, const char *text)
+unsigned test_node_count_logged(const TestNode *node, const char *text)
 {
     _cleanup_bytes_ Bytes log = {0};
     char path[PATH_MAX];
 
     test_node_path(node, "log", path);
     ck_assert_int_eq(file_read(AT_FDCWD, path, 1024 * 1024, &log), 0);
-    return log.size > 0 && memmem(log.data, log.size, text, strlen(text));
+
+    unsigned count = 0;
+
+    for (const uint8_t *at = log.data, *end = at + log.size; at && (at = memmem(at, (size_t)(end - at), text, strlen(text))); at++)
+        count++;
+    return count;
+}
+
+bool test_node_logged(const TestNode *node, const char *text)
+{
+    return test_node_count_logged(node, text) > 0;
 }
 
 unsigned test_node_count_files(const TestNode *node, const char *suffix)
@@ -283,6 +293,33 @@ void test_node_restart(TestNode *node)
 {
     (void)test_node_stop(node, SIGKILL);
     test_node_start(node);
+}
+
+void test_node_put_known_loader(const TestNode *node)
+{
+    char path[PATH_MAX], text[3 * PATH_MAX];
+    int size;
+
+    test_node_path(node, "loader", path);
+    size = snprintf(text, sizeof(text), "#!/bin/sh\necho $$ >%s\nexec %s \"$@\"\n", path, getenv("KEYQUORUM_LOADER"));
+    test_node_put_file(node, "known", text, (size_t)size);
+    test_node_path(node, "known", path);
+    ck_assert_int_eq(chmod(path, 0755), 0);
+    ck_assert_int_eq(setenv("KEYQUORUM_LOADER", path, 1), 0);
+}
+
+pid_t test_node_loader(const TestNode *node)
+{
+    char path[PATH_MAX], text[32] = "";
+
+    test_node_path(node, "loader", path);
+
+    FILE *file = fopen(path, "re");
+
+    ck_assert_ptr_nonnull(file);
+    ck_assert_ptr_nonnull(fgets(text, sizeof(text), file));
+    (void)fclose(file);
+    return (pid_t)atoi(text);
 }
 
 TestNode test_node_running(void)

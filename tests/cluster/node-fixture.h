@@ -44,10 +44,14 @@ int test_node_stop(TestNode *node, int signal);
 void test_node_restart(TestNode *node); /* SIGKILL, start */
 /* Give it a gate's socket; before it is started. */
 void test_node_add_gate(TestNode *node);
+/* Its loader is to say its process id; before it is started. The process there is after the first load. */
+void test_node_put_known_loader(const TestNode *node);
+pid_t test_node_loader(const TestNode *node);
 /* A new one, started, part of a token. */
 TestNode test_node_running(void);
 /* Does the text stand in its log? */
 bool test_node_logged(const TestNode *node, const char *text);
+unsigned test_node_count_logged(const TestNode *node, const char *text);
 /* Put a file into its directory. */
 void test_node_put_file(const TestNode *node, const char *name, const void *content, size_t size);
 /* In a child: give up being root for that user and its group, and join `extra` (0: none). */

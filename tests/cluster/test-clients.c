@@ -361,6 +361,34 @@ START_TEST(what_is_given_counts_at_once)
 }
 END_TEST
 
+/* Stored and not published: the gate goes by what was, until the same is asked again. */
+START_TEST(what_could_not_be_published_is_published_later)
+{
+    _cleanup_test_node_ TestNode node = gate_node();
+    _cleanup_bytes_ Bytes published = {0};
+    char path[PATH_MAX];
+
+    test_node_path(&node, "clients", path);
+    ck_assert_int_eq(call_authorize(&node, "ns1", 1, 0, "sign"), NODE_ERROR_NONE);
+    ck_assert_int_eq(unlink(path), 0);
+    ck_assert_int_eq(mkdir(path, 0700), 0); /* stands in the way of the file */
+    for (unsigned times = 0; times < 2; times++) {
+        ck_assert_int_eq(call_deauthorize(&node, "ns1"), NODE_ERROR_UNAVAILABLE);
+        ck_assert_ptr_nonnull(strstr(call_detail.reason, "stored, but"));
+    }
+    ck_assert_int_eq(call_authorize(&node, "ns2", 2, 0, "sign"), NODE_ERROR_UNAVAILABLE);
+    ck_assert_int_eq(rmdir(path), 0);
+    ck_assert_int_eq(call_deauthorize(&node, "ns1"), NODE_ERROR_NONE);
+    ck_assert_int_eq(file_read(AT_FDCWD, path, 4096, &published), 0);
+    ck_assert_uint_gt(published.size, 0);
+    ck_assert(!memmem(published.data, published.size, "ns1", 3) && memmem(published.data, published.size, "ns2", 3));
+    ck_assert_int_eq(call_deauthorize(&node, "ns1"), NODE_ERROR_UNKNOWN_CLIENT);
+    ck_assert_int_eq(call_authorize(&node, "ns2", 2, 0, "sign"), NODE_ERROR_NONE);
+    (void)test_node_stop(&node, SIGTERM);
+    ck_assert_uint_eq(test_node_count_logged(&node, "client ns1 is not authorized any more"), 1);
+}
+END_TEST
+
 /* A loader that answers nothing until it is killed: what needs a share stays in hand. Its process id goes to the file "loader". */
 static void put_slow_loader(const TestNode *node)
 {
@@ -526,6 +554,7 @@ static void add(TCase *cases)
     tcase_add_test(cases, killed_while_changing);
     tcase_add_test(cases, whoever_loses_something_is_cut_off);
     tcase_add_test(cases, what_is_given_counts_at_once);
+    tcase_add_test(cases, what_could_not_be_published_is_published_later);
     tcase_add_test(cases, what_is_in_hand_is_not_answered_any_more);
     tcase_add_test(cases, peers_are_replaced_as_a_whole);
     tcase_add_test(cases, peers_that_cannot_be_are_refused);

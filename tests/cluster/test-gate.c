@@ -31,6 +31,35 @@ START_TEST(a_known_client_is_announced_and_served)
 }
 END_TEST
 
+static unsigned count_logged(const char *words)
+{
+    unsigned n = 0;
+
+    for (const char *at = gate_log(); (at = strstr(at, words)); at++)
+        n++;
+    return n;
+}
+
+/* To come and to go costs the client little. */
+START_TEST(who_comes_and_goes_does_not_fill_the_log)
+{
+    const char *frame;
+
+    for (unsigned i = 0; i < 40; i++) {
+        Stream *client = client_connect(gate.client);
+        int node = node_accept(&frame);
+
+        (void)close(node);
+        wait_for(client, POLLIN);
+        stream_close(client);
+    }
+    ck_assert_int_eq(gate_stop(SIGTERM), 0);
+    ck_assert_uint_ge(count_logged("client signer-1 ("), 20);
+    ck_assert_uint_le(count_logged("client signer-1 ("), 40); /* twenty in ten seconds */
+    ck_assert(gate_logs("more connections of clients began or ended than are logged here"));
+}
+END_TEST
+
 /* What comes with the end of the handshake is not lost. */
 START_TEST(a_question_may_come_at_once)
 {
@@ -704,6 +733,7 @@ static void add_tests(TCase *cases)
     tcase_add_checked_fixture(cases, gate_setup, gate_teardown);
     tcase_add_test(cases, a_known_client_is_announced_and_served);
     tcase_add_test(cases, a_question_may_come_at_once);
+    tcase_add_test(cases, who_comes_and_goes_does_not_fill_the_log);
     tcase_add_test(cases, an_unknown_client_is_refused_and_logged);
     tcase_add_test(cases, the_file_of_clients_is_read_anew);
     tcase_add_test(cases, the_tls_key_is_read_anew);

@@ -20,6 +20,7 @@
 
 #define NODE_USER   54321
 #define LOADER_USER 54322
+#define SHARE_SIZE  256 /* bytes, of a 2048-bit key */
 
 static void need_root(void)
 {
@@ -120,6 +121,19 @@ static void check_sign(Link *link, const DealtKey *key)
     dealt_key_combine(key, &digest, &partial, signature);
 }
 
+/* What GetStatus tells of the quota is the loader's user's, whom the shares are charged to. */
+static void check_quota(Link *link, unsigned n_shares)
+{
+    NodeStatusOutput status = {0};
+
+    call_well(link, "GetStatus", NULL, &status);
+    ck_assert_uint_ge(status.key_quota_used, n_shares);
+    ck_assert_uint_ge(status.key_bytes_used, n_shares * SHARE_SIZE);
+    ck_assert_uint_eq(status.key_quota_max > 0, n_shares > 0);
+    ck_assert_uint_eq(status.key_bytes_max > 0, n_shares > 0);
+    message_clear(&node_status_output, &status);
+}
+
 START_TEST(two_users_share_no_secret_and_sign)
 {
     need_root();
@@ -139,14 +153,18 @@ START_TEST(two_users_share_no_secret_and_sign)
     ck_assert(status.separation);
     ck_assert_mem_eq(status.sealing_key.data, node.sealing_key, NODE_PUBLIC_KEY_SIZE);
     message_clear(&node_status_output, &status);
+    check_quota(link, 0);
     call_make_active(link, &node, &first);
+    check_quota(link, 1);
     call_make_active(link, &node, &second);
+    check_quota(link, 2);
     check_sign(link, &first);
     (void)link_close(link);
     test_node_restart(&node); /* all are loaded in the background */
     link = call_open_logged_in(&node);
     check_sign(link, &second);
     check_sign(link, &first);
+    check_quota(link, 2);
     ck_assert_int_eq(call_key(link, "DestroyKey", &first.id), NODE_ERROR_NONE);
     check_sign(link, &second);
     (void)link_close(link);

@@ -334,6 +334,71 @@ START_TEST(wrong_pins_count_for_each_client)
 }
 END_TEST
 
+/* ---- What a client can make the node log ------------------------------------------------------------------------------------------- */
+
+static void check_logged_once(const TestNode *node, const char *first, const char *sum)
+{
+    ck_assert_msg(test_node_count_logged(node, first) == 1, "%u times: %s", test_node_count_logged(node, first), first);
+    ck_assert_msg(test_node_count_logged(node, sum) == 1, "%s", sum);
+}
+
+START_TEST(refusals_are_summed_up)
+{
+    _cleanup_test_node_ TestNode node = gate_node_of_token();
+    static const uint8_t wrong[PIN_SEED_SIZE] = {9};
+    const Guarded denied = {"GetKey", "list", &key_input};
+
+    ck_assert_int_eq(call_authorize(&node, "ns1", 1, 0, "destroy"), NODE_ERROR_NONE);
+
+    Link *link = call_open_logged_in_as(&node, "ns1"), *stranger = call_open_as(&node, "nobody");
+
+    call_wait_closed(stranger);
+    (void)link_close(stranger);
+    for (unsigned i = 0; i < 50; i++)
+        ck_assert_int_eq(call_guarded(link, &denied), NODE_ERROR_PERMISSION_DENIED);
+    for (unsigned i = 0; i < 5; i++) /* the first leaves a tombstone, the others find it */
+        ck_assert_int_eq(call(link, "DestroyKey", &key_input, NULL), NODE_ERROR_NONE);
+    for (unsigned i = 0; i < 15; i++)
+        ck_assert_int_eq(log_in_as(&node, "ns1", wrong), i < 10 ? NODE_ERROR_PIN_INCORRECT : NODE_ERROR_PIN_LOCKED);
+    (void)link_close(link);
+    stranger = call_open_as(&node, "somebody");
+    call_wait_closed(stranger);
+    (void)link_close(stranger);
+    (void)test_node_stop(&node, SIGTERM);
+    check_logged_once(&node, "ns1 was denied GetKey: ", "ns1 GetKey: PermissionDenied, 49 times more in ");
+    check_logged_once(&node, "ns1 logs in: PinIncorrect: ", "ns1 logs in: PinIncorrect, 9 times more in ");
+    check_logged_once(&node, "ns1 logs in: PinLocked: ", "ns1 logs in: PinLocked, 4 times more in ");
+    check_logged_once(&node, "the gate brings client ns1", "ns1 AnnounceClient: done, 15 times more in ");
+    check_logged_once(&node, "connection of client nobody refused", "AnnounceClient: no client of that name");
+    ck_assert_uint_eq(test_node_count_logged(&node, "client somebody"), 0);
+    ck_assert_uint_eq(test_node_count_logged(&node, "ns1 destroys key "), 2);
+    ck_assert_uint_eq(test_node_count_logged(&node, "ns1 destroys key: done, 3 times more in "), 1);
+}
+END_TEST
+
+START_TEST(failing_loads_are_summed_up)
+{
+    _cleanup_test_node_ TestNode node = gate_node_of_token();
+    _cleanup_dealt_key_ DealtKey key = dealt_key(0);
+    const Digest digest = test_digest(HASH_SHA256, 3);
+    Link *link = call_open_logged_in(&node);
+
+    call_make_active(link, &node, &key);
+    (void)link_close(link);
+    ck_assert_int_eq(call_authorize(&node, "ns1", 1, 0, "sign"), NODE_ERROR_NONE);
+    (void)test_node_stop(&node, SIGTERM);
+    ck_assert_int_eq(setenv("KEYQUORUM_LOADER", "/bin/false", 1), 0);
+    test_node_start(&node);
+    link = call_open_logged_in_as(&node, "ns1");
+    for (unsigned i = 0; i < 5; i++)
+        ck_assert_int_eq(call_sign(link, &key.id, &digest, NULL), NODE_ERROR_UNAVAILABLE);
+    (void)link_close(link);
+    (void)test_node_stop(&node, SIGTERM);
+    ck_assert_uint_eq(test_node_count_logged(&node, "node loads key "), 1);
+    ck_assert_uint_eq(test_node_count_logged(&node, "loads key: Unavailable, 4 times more in "), 1);
+}
+END_TEST
+
 /* ---- Limits ---------------------------------------------------------------------------------------------------------------------------
  */
 
@@ -417,6 +482,8 @@ static void add(TCase *cases)
     tcase_add_test(cases, some_things_are_for_this_host_alone);
     tcase_add_test(cases, a_fresh_node_gets_its_token_from_an_administrator);
     tcase_add_test(cases, wrong_pins_count_for_each_client);
+    tcase_add_test(cases, refusals_are_summed_up);
+    tcase_add_test(cases, failing_loads_are_summed_up);
     tcase_add_test(cases, a_client_has_so_many_connections);
     tcase_add_test(cases, passed_sockets_are_told_apart_by_name);
     tcase_add_test(cases, sockets_of_unknown_names_are_refused);

@@ -77,7 +77,6 @@ MUST = [
     ("system_dbusd_t", NODE, "dbus", "send_msg"),
     *[(NODE, caller, "dbus", "send_msg") for caller in ("initrc_t", "sysadm_t", "unconfined_t")],
     *[(caller, NODE, "dbus", "send_msg") for caller in ("initrc_t", "sysadm_t", "unconfined_t")],
-    (NODE, "proc_t", "file", "open read"),
     # the loader
     (LOAD, LOAD, "unix_stream_socket", "accept getopt read write"),
     (LOAD, "var_lib_t", "dir", "search"),
@@ -85,6 +84,7 @@ MUST = [
     (LOAD, LOAD, "key", "link search setattr view write"),
     (LOAD, NODE, "key", "search view write"),
     (LOAD, "init_t", "key", "search"),
+    (LOAD, "proc_t", "file", "open read"),
     # operators
     *[(operator, "local_runtime_t", "sock_file", "write") for operator in ("sysadm_t", "unconfined_t")],
     *[(operator, NODE, "unix_stream_socket", "connectto") for operator in ("sysadm_t", "unconfined_t")],
@@ -157,6 +157,7 @@ NEVER = [
     row("a client's key is for signers", "*", ["client_key_t"], ["file"], "open read", ("user_t", "client_key_t"),
         but=EVERYTHING | ADMINISTRATOR | WHOLE_DISK_READERS | {"named_t"}),
     row("no role reads passwords or homes", ROLES, ["shadow_t", "user_home_t"], ["file"], READ_STATE, (NODE, "shadow_t")),
+    row("only the loader sees how many keys each user has", [GATE, NODE], ["proc_t"], ["file"], "open read", (NODE, "proc_t")),
     # state and configuration
     row("the gate knows no state", [GATE], ["var_lib_t"], ["dir", "file"], "getattr open read search write", (GATE, "var_lib_t")),
     row("the loader only reads state", [LOAD], ["var_lib_t"], ["file"], CHANGE_FILE, (LOAD, "var_lib_t")),

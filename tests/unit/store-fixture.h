@@ -88,7 +88,7 @@ static inline StoredKey test_key(Bytes *ret_sealed)
 
 /* What the next start finds. */
 typedef struct Seen {
-    unsigned keys, destroyed, damaged, set_aside;
+    unsigned keys, destroyed, damaged, set_aside, second;
     bool locked;
     uint64_t version;
     size_t activation_size;
@@ -101,6 +101,7 @@ static inline int see(void *userdata, StoredKey *key)
 
     if (key->set_aside) {
         seen->set_aside++;
+        seen->second += key->is_second;
         return 0;
     }
     seen->keys++;

@@ -9,13 +9,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <keyutils.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 
-#define INDEX 2
+#define INDEX      2
+#define SHARE_SIZE 256
 
 /* ---- A node's files ---------------------------------------------------------------------------------------------------- */
 
@@ -181,6 +185,19 @@ static int stop_loader(Loader *loader, char *ret_words, size_t size)
     return status;
 }
 
+/* Keyring custody: the share itself counts, and the quota is its loader's user's. */
+static void check_quota(const Reply *reply)
+{
+    char field[MESSAGE_FIELD_NAME_MAX] = "";
+    LoadOutput output;
+
+    ck_assert_msg(reply_parse(reply, &load_output, &output, field) == 0, "%s", field);
+    ck_assert_uint_ge(output.keys_used, 1);
+    ck_assert_uint_ge(output.keys_max, output.keys_used);
+    ck_assert_uint_ge(output.bytes_used, SHARE_SIZE);
+    ck_assert_uint_ge(output.bytes_max, output.bytes_used);
+}
+
 /* One request; what went wrong is put into `ret_reason`. */
 static LoadError request(Link *link, const Scene *scene, bool separation, char ret_reason[LOAD_REASON_SIZE_MAX + 1])
 {
@@ -191,8 +208,10 @@ static LoadError request(Link *link, const Scene *scene, bool separation, char r
 
     ret_reason[0] = '\0';
     ck_assert_int_eq(link_call_wait(link, LOAD_METHOD("Load"), &load_input, &input, clock_now() + 20 * MICROSECONDS_PER_SECOND, &reply), 0);
-    if (!reply_error(reply))
+    if (!reply_error(reply)) {
+        check_quota(reply);
         return LOAD_ERROR_NONE;
+    }
     ck_assert_int_eq(reply_parse(reply, &load_error_detail, &detail, field), 0);
     (void)snprintf(ret_reason, LOAD_REASON_SIZE_MAX + 1, "%s", detail.reason);
     message_clear(&load_error_detail, &detail);
@@ -438,8 +457,15 @@ static pid_t start_listening_loader(const Scene *scene, int listener, uid_t user
     become_loader(scene, user, node_group, NULL);
 }
 
-/* The node, as its own user: make the ring, ask through the socket, use the share; with `words`, be refused with them. */
-static void run_node(Scene *scene, const char *words)
+static void become(uid_t user)
+{
+    ck_assert_int_eq(setgroups(0, NULL), 0);
+    ck_assert_int_eq(setresgid(user, user, user), 0);
+    ck_assert_int_eq(setresuid(user, user, user), 0);
+}
+
+/* The node: make the ring, ask through the socket, use the share, or be refused with these words. */
+static void run_node(Scene *scene, LoadError expected, const char *words)
 {
     char reason[LOAD_REASON_SIZE_MAX + 1], address[128];
     Problem problem = PROBLEM_INIT;
@@ -448,16 +474,15 @@ static void run_node(Scene *scene, const char *words)
     ck_assert_int_eq(keyring_ring_new(SEPARATION_USERS, &scene->ring, NULL), 0);
     (void)snprintf(address, sizeof(address), "unix:%s/load.sock", scene->directory);
     ck_assert_msg(link_open(address, NULL, &link, &problem) == 0, "%s", problem.text);
-    ck_assert_msg(request(link, scene, true, reason) == (words ? LOAD_ERROR_UNAVAILABLE : LOAD_ERROR_NONE), "%s", reason);
-    ck_assert_msg(!words || strstr(reason, words), "'%s' should say '%s'", reason, words);
+    ck_assert_msg(request(link, scene, true, reason) == expected, "%s", reason);
+    ck_assert_msg(strstr(reason, words), "'%s' should say '%s'", reason, words);
     (void)link_close(link);
-    if (!words)
+    if (expected == LOAD_ERROR_NONE)
         assert_power(scene);
 }
 
-static void check_between_users(mode_t key_mode, const char *words)
+static void check_between_users(uid_t node_user, uid_t load_user, mode_t key_mode, LoadError expected, const char *words)
 {
-    uid_t node_user = unused_id(0), load_user = unused_id(1);
     char path[128];
 
     if (geteuid() != 0)
@@ -474,10 +499,8 @@ static void check_between_users(mode_t key_mode, const char *words)
     pid_t loader = start_listening_loader(&scene, listener, load_user, node_user), node = fork();
 
     if (node == 0) {
-        ck_assert_int_eq(setgroups(0, NULL), 0);
-        ck_assert_int_eq(setresgid(node_user, node_user, node_user), 0);
-        ck_assert_int_eq(setresuid(node_user, node_user, node_user), 0);
-        run_node(&scene, words);
+        become(node_user);
+        run_node(&scene, expected, words);
         _exit(0);
     }
     ck_assert_int_eq(wait_exit(node), 0);
@@ -487,15 +510,65 @@ static void check_between_users(mode_t key_mode, const char *words)
 
 START_TEST(between_users_through_a_listening_socket)
 {
-    check_between_users(0600, NULL);
+    check_between_users(unused_id(0), unused_id(1), 0600, LOAD_ERROR_NONE, "");
 }
 END_TEST
 
 /* A credential's access list shows as the group's bits; nothing makes one readable for everybody. */
 START_TEST(sealing_key_is_private_between_users_too)
 {
-    check_between_users(0440, NULL);
-    check_between_users(0604, "is open to others");
+    check_between_users(unused_id(0), unused_id(1), 0440, LOAD_ERROR_NONE, "");
+    check_between_users(unused_id(0), unused_id(1), 0604, LOAD_ERROR_UNAVAILABLE, "is open to others");
+}
+END_TEST
+
+static void fill_quota(void)
+{
+    char name[32];
+    unsigned i = 0;
+
+    do
+        (void)snprintf(name, sizeof(name), "filler %u", i++);
+    while (add_key("user", name, "x", 1, KEY_SPEC_PROCESS_KEYRING) > 0);
+    ck_assert_int_eq(errno, EDQUOT);
+}
+
+/* The user's quota is used up as long as this child lives. */
+static pid_t start_filler(uid_t user)
+{
+    int ends[2];
+    char byte;
+
+    ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        become(user);
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        fill_quota();
+        ck_assert_int_eq(write(ends[1], "", 1), 1);
+        (void)pause();
+        _exit(1);
+    }
+    close(ends[1]);
+    ck_assert_int_eq(read(ends[0], &byte, 1), 1);
+    close(ends[0]);
+    return pid;
+}
+
+START_TEST(quota_of_the_loader_is_used_up)
+{
+    if (geteuid() != 0)
+        skip_test("only root can test with several users");
+
+    uid_t node_user = unused_id(2), load_user = unused_id(3);
+    pid_t filler = start_filler(load_user);
+
+    check_between_users(node_user, load_user, 0600, LOAD_ERROR_QUOTA, "raise the sysctl kernel.keys.maxkeys or kernel.keys.maxbytes");
+    check_between_users(node_user, load_user, 0600, LOAD_ERROR_QUOTA, " keys and "); /* how many are used: it can tell */
+    ck_assert_int_eq(kill(filler, SIGKILL), 0);
+    ck_assert_int_eq(waitpid(filler, NULL, 0), filler);
 }
 END_TEST
 
@@ -513,6 +586,7 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, command_line);
     tcase_add_test(cases, between_users_through_a_listening_socket);
     tcase_add_test(cases, sealing_key_is_private_between_users_too);
+    tcase_add_test(cases, quota_of_the_loader_is_used_up);
 }
 
 UNIT_MAIN("load", add_tests)

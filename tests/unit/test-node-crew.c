@@ -355,6 +355,67 @@ START_TEST(what_done_defers_is_done)
 }
 END_TEST
 
+/* ---- Nobody waits for nothing ----------------------------------------------------------------------------------------------------------
+ */
+
+static TestJob helpers[2];
+static sem_t has_begun, has_submitted;
+static unsigned n_rounds;
+
+static void work_until_submitted(Job *job)
+{
+    if (((TestJob *)job)->number == 1)
+        (void)sem_wait(&has_submitted);
+    else
+        work_a_while(job);
+}
+
+/* Until both work, one of them by the thread that waits for the loop: another there is not, and who has the floor keeps it. */
+static void work_together(Job *job)
+{
+    (void)sem_post(&has_begun);
+    (void)sem_wait(&may_go);
+}
+
+static const JobClass together = {.work = work_together, .done = done_nothing};
+
+static void done_submits_and_waits(Job *job)
+{
+    struct timespec until;
+
+    if (((TestJob *)job)->number == 1)
+        return;
+    for (unsigned i = 0; i < 2; i++)
+        submit(job->queue, &helpers[i], &together, i, 0);
+    (void)sem_post(&has_submitted);
+    (void)clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += 20;
+    for (unsigned i = 0; i < 2; i++)
+        ck_assert_int_eq(sem_timedwait(&has_begun, &until), 0);
+    (void)sem_post(&may_go);
+    (void)sem_post(&may_go);
+    n_rounds++;
+    (void)sd_event_exit(event, 0);
+}
+
+/* Two threads of the queue and the one for the loop: one has the floor, one begins a job and leaves another. */
+START_TEST(who_waits_for_the_loop_is_called_to_work)
+{
+    static const JobClass before = {.work = work_until_submitted, .done = done_submits_and_waits};
+    TestJob tests[2];
+
+    CrewQueue *queue = begin_with(2);
+
+    ck_assert_int_eq(sem_init(&has_begun, 0, 0), 0);
+    ck_assert_int_eq(sem_init(&has_submitted, 0, 0), 0);
+    for (unsigned i = 0; i < 2; i++)
+        submit(queue, &tests[i], &before, i, 0);
+    ck_assert_int_eq(crew_run(crew), 0);
+    ck_assert_uint_eq(n_rounds, 1);
+    end();
+}
+END_TEST
+
 /* ---- The end ---------------------------------------------------------------------------------------------------------------------- */
 
 static void work_and_note(Job *job)
@@ -421,6 +482,7 @@ static void add(TCase *cases)
     tcase_add_test(cases, a_queue_does_not_wait_for_another);
     tcase_add_test(cases, a_timer_that_done_moves_is_noticed);
     tcase_add_test(cases, what_done_defers_is_done);
+    tcase_add_test(cases, who_waits_for_the_loop_is_called_to_work);
     tcase_add_test(cases, the_end_does_not_wait_but_release_does);
     tcase_add_test(cases, a_crew_that_never_ran_is_released);
     tcase_add_test(cases, a_signal_reaches_the_loop);

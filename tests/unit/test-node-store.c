@@ -9,6 +9,8 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "base/file.h"
+
 /* ---- Damage -------------------------------------------------------------------------------------------------------------------------- */
 
 typedef struct Stored {
@@ -423,6 +425,63 @@ START_TEST(a_share_that_lost_its_record_is_kept)
 }
 END_TEST
 
+static void copy_file(const char *from, const char *to, const char *more)
+{
+    _cleanup_bytes_ Bytes content = {0};
+    _cleanup_close_ int fd = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+    ck_assert_int_eq(file_read(AT_FDCWD, from, SEALED_SHARE_SIZE_MAX, &content), 0);
+    ck_assert_int_eq(write(fd, content.data, content.size), (ssize_t)content.size);
+    ck_assert_int_eq(write(fd, more, strlen(more)), (ssize_t)strlen(more));
+}
+
+static void check_content(const char *path, const char *like, size_t more)
+{
+    _cleanup_bytes_ Bytes content = {0}, expected = {0};
+
+    ck_assert_int_eq(file_read(AT_FDCWD, path, SEALED_SHARE_SIZE_MAX, &content), 0);
+    ck_assert_int_eq(file_read(AT_FDCWD, like, SEALED_SHARE_SIZE_MAX, &expected), 0);
+    ck_assert_uint_eq(content.size, expected.size + more);
+    ck_assert_mem_eq(content.data, expected.data, expected.size);
+}
+
+/* The same again takes its place, another one does not. */
+START_TEST(a_share_that_is_set_aside_is_not_replaced)
+{
+    Stored stored = stored_new();
+    _cleanup_bytes_ Bytes sealed = {0};
+    _cleanup_stored_key_ StoredKey key = test_key(&sealed);
+    char saved[PATH_MAX], aside[PATH_MAX];
+
+    (void)snprintf(saved, sizeof(saved), "%s/saved", stored.place.path);
+    (void)snprintf(aside, sizeof(aside), "%.*s.set-aside", (int)(strlen(stored.share) - strlen(".share")), stored.share);
+    ck_assert_int_eq(unlink(stored.record), 0);
+    copy_file(stored.share, saved, "");
+    for (unsigned times = 0; times < 2; times++) {
+        const Seen seen = look(&stored.place);
+
+        ck_assert_uint_eq(seen.set_aside, 1);
+        ck_assert_uint_eq(seen.second, 0);
+        ck_assert(is_there(aside) && !is_there(stored.share));
+        copy_file(saved, stored.share, times == 0 ? "" : "another");
+    }
+    for (unsigned times = 0; times < 2; times++) {
+        const Seen seen = look(&stored.place);
+
+        ck_assert_uint_eq(seen.keys, 0);
+        ck_assert_uint_eq(seen.second, 1);
+        check_content(aside, saved, 0);
+        check_content(stored.share, saved, strlen("another"));
+    }
+
+    Store *store = open_store(&stored.place);
+
+    ck_assert_int_eq(store_add_key(store, &key, &sealed, NULL), -EEXIST);
+    (void)store_close(store);
+    place_clear(&stored.place);
+}
+END_TEST
+
 START_TEST(of_a_destroyed_key_nothing_is_kept)
 {
     for (unsigned at_start = 0; at_start < 2; at_start++) {
@@ -450,6 +509,7 @@ END_TEST
 static void add_tests(TCase *cases)
 {
     tcase_add_test(cases, a_share_that_lost_its_record_is_kept);
+    tcase_add_test(cases, a_share_that_is_set_aside_is_not_replaced);
     tcase_add_test(cases, of_a_destroyed_key_nothing_is_kept);
     tcase_add_test(cases, what_is_not_synced_leaves_the_store_in_doubt);
     tcase_add_test(cases, every_flipped_bit_is_noticed);

@@ -70,6 +70,88 @@ START_TEST(bad_roster_is_an_error_at_initialize)
 }
 END_TEST
 
+static void check_empty_slot(void)
+{
+    CK_SLOT_ID slots[2] = {7, 7};
+    CK_ULONG count = 2;
+    CK_SLOT_INFO slot;
+
+    ck_assert_rv(C_GetSlotList(CK_TRUE, slots, &count), CKR_OK);
+    ck_assert_uint_eq(count, 0);
+    count = 2;
+    ck_assert_rv(C_GetSlotList(CK_FALSE, slots, &count), CKR_OK);
+    ck_assert_uint_eq(count, 1);
+    ck_assert_uint_eq(slots[0], 0);
+    ck_assert_rv(C_GetSlotInfo(0, &slot), CKR_OK);
+    ck_assert_uint_eq(slot.flags, 0);
+}
+
+static void check_no_token(void)
+{
+    CK_ULONG count = 0;
+    CK_TOKEN_INFO token;
+    CK_MECHANISM_INFO mechanism;
+    CK_SESSION_HANDLE session = 0;
+
+    ck_assert_rv(C_GetTokenInfo(0, &token), CKR_TOKEN_NOT_PRESENT);
+    ck_assert_rv(C_GetTokenInfo(1, &token), CKR_SLOT_ID_INVALID);
+    ck_assert_rv(C_GetMechanismList(0, NULL, &count), CKR_TOKEN_NOT_PRESENT);
+    ck_assert_rv(C_GetMechanismInfo(0, CKM_RSA_PKCS, &mechanism), CKR_TOKEN_NOT_PRESENT);
+    ck_assert_rv(C_OpenSession(0, CKF_SERIAL_SESSION, NULL, NULL, &session), CKR_TOKEN_NOT_PRESENT);
+    ck_assert_rv(C_CloseAllSessions(0), CKR_TOKEN_NOT_PRESENT);
+    ck_assert_rv(C_InitToken(0, PIN, 4, PIN), CKR_TOKEN_NOT_PRESENT);
+    ck_assert_rv(C_CloseSession(1), CKR_SESSION_HANDLE_INVALID);
+    ck_assert_rv(C_Login(1, CKU_USER, PIN, 4), CKR_SESSION_HANDLE_INVALID);
+    ck_assert_rv(C_GenerateRandom(1, (CK_BYTE[8]){0}, 8), CKR_SESSION_HANDLE_INVALID);
+}
+
+static void check_in_child(void)
+{
+    ck_assert_rv(C_GetSlotList(CK_TRUE, NULL, &(CK_ULONG){0}), CKR_CRYPTOKI_NOT_INITIALIZED);
+    ck_assert_rv(C_Initialize(NULL), CKR_OK);
+    check_empty_slot();
+    ck_assert_rv(C_Finalize(NULL), CKR_OK);
+}
+
+START_TEST(without_a_roster_the_slot_is_empty)
+{
+    CK_INFO info;
+
+    ck_assert_int_eq(unsetenv(ROSTER_PATH_VARIABLE), 0);
+    fake.roster_result = -ENOENT;
+    ck_assert_rv(C_Initialize(NULL), CKR_OK);
+    ck_assert_rv(C_GetInfo(&info), CKR_OK);
+    check_empty_slot();
+    check_no_token();
+
+    pid_t child = fork();
+    int status;
+
+    if (child == 0) {
+        check_in_child();
+        _exit(0);
+    }
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+    ck_assert_rv(C_Finalize(NULL), CKR_OK);
+    fake.roster_result = 0; /* now there is one */
+    (void)start(true);
+}
+END_TEST
+
+START_TEST(a_roster_that_is_named_or_wrong_must_be_right)
+{
+    ck_assert_int_eq(unsetenv(ROSTER_PATH_VARIABLE), 0);
+    fake.roster_result = -EACCES;
+    ck_assert_rv(C_Initialize(NULL), CKR_GENERAL_ERROR);
+    fake.roster_result = -ENOENT;
+    ck_assert_int_eq(setenv(ROSTER_PATH_VARIABLE, ROSTER_PATH_DEFAULT, 1), 0);
+    ck_assert_rv(C_Initialize(NULL), CKR_GENERAL_ERROR);
+    ck_assert_int_eq(setenv(ROSTER_PATH_VARIABLE, "", 1), 0); /* as if it were not set */
+    ck_assert_rv(C_Initialize(NULL), CKR_OK);
+}
+END_TEST
+
 START_TEST(function_lists_are_complete)
 {
     CK_FUNCTION_LIST *list;
@@ -425,6 +507,8 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, initialize_looks_at_its_arguments);
     tcase_add_test(cases, initialize_again_and_again);
     tcase_add_test(cases, bad_roster_is_an_error_at_initialize);
+    tcase_add_test(cases, without_a_roster_the_slot_is_empty);
+    tcase_add_test(cases, a_roster_that_is_named_or_wrong_must_be_right);
     tcase_add_test(cases, function_lists_are_complete);
     tcase_add_test(cases, interfaces_are_3_0_and_2_40);
     tcase_add_test(cases, slot_and_token_describe_themselves);
