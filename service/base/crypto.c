@@ -114,7 +114,7 @@ static int lock_arena(void)
 {
     if (mlock2(heap_arena, SECURE_HEAP_SIZE, MLOCK_ONFAULT) == 0)
         return 0;
-    return mlock(heap_arena, SECURE_HEAP_SIZE) == 0 ? 0 : -EPERM;
+    return (errno == ENOSYS || errno == EINVAL) && mlock(heap_arena, SECURE_HEAP_SIZE) == 0 ? 0 : -EPERM;
 }
 
 /* A forked child inherits the heap, but not its being locked. Two threads that come here at once do the same twice, to no harm. */
