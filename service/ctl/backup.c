@@ -2,12 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <string.h>
 
+#include "base/address.h"
 #include "base/crypto.h"
 #include "base/evp.h"
 #include "base/file.h"
+#include "ctl/folder.h"
 #include "ctl/recovery.h"
 #include "wire/node-interface.h"
 #include "wire/strict-json.h"
@@ -165,17 +166,15 @@ int backup_verify(const Backup *backup, const uint8_t identity[32], Problem *pro
 int backup_write(const char *path, const Backup *backup, Problem *problem)
 {
     _cleanup_json_ json_object *object = NULL;
-    const char *slash = strrchr(path, '/');
-    char above[PATH_MAX];
-
-    (void)snprintf(above, sizeof(above), "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".");
-
-    _cleanup_close_ int directory = open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int r = directory < 0 ? -errno : message_build(&backup_layout, backup, &object);
+    const char *name;
+    _cleanup_close_ int directory = folder_above(path, &name);
+    int r = directory < 0 ? directory : message_build(&backup_layout, backup, &object);
     const char *text = r == 0 ? json_object_to_json_string_ext(object, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE) : NULL;
 
     if (r == 0)
-        r = text ? file_create(directory, slash ? slash + 1 : path, text, strlen(text), 0600) : -ENOMEM;
+        r = text ? file_create(directory, name, text, strlen(text), 0600) : -ENOMEM;
+    if (r == -EEXIST)
+        return problem_set(problem, r, "%s exists already: name a file that does not", path);
     return r < 0 ? problem_set(problem, r, "the backup %s cannot be written: %s", path, strerror(-r)) : 0;
 }
 
@@ -214,6 +213,17 @@ static int check_files(const Backup *backup, Problem *problem)
     return backup_find(backup, STATE_FORMAT) ? 0 : problem_set(problem, -EBADMSG, "the file '" STATE_FORMAT "' is missing");
 }
 
+/* It goes into a unit file, in which other lines would be commands that root runs. */
+static int check_listen(const Backup *backup, Problem *problem)
+{
+    struct sockaddr_storage address;
+    socklen_t size;
+
+    if (!backup->listen || address_parse_tls(backup->listen, &address, &size, problem) == 0)
+        return 0;
+    return problem_prefix(problem, -EBADMSG, "where the gate listens");
+}
+
 static int check(const Backup *backup, Problem *problem)
 {
     uint8_t digest[SHA256_SIZE];
@@ -223,7 +233,8 @@ static int check(const Backup *backup, Problem *problem)
         return problem_set(problem, r, "%s", strerror(-r));
     if (memcmp(digest, backup->checksum.data, sizeof(digest)) != 0)
         return problem_set(problem, -EBADMSG, "its checksum does not match: it is damaged");
-    return check_files(backup, problem);
+    r = check_listen(backup, problem);
+    return r < 0 ? r : check_files(backup, problem);
 }
 
 int backup_read(const char *path, Backup *ret_backup, Problem *problem)

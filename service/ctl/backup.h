@@ -2,7 +2,7 @@
  * The file that `kqctl node backup` writes and `kqctl node restore` reads: all of a node that its host's loss would take away. One JSON
  * object:
  *
- *   format 1   name   version (of the software)   config (node.conf)   listen (the gate's drop-in; absent: none)
+ *   format 1   name   version (of the software)   config (node.conf)   listen (where the gate listens: "tls:IP:PORT"; absent: none)
  *   recovery (recovery.sealed, base64)   files [{name, content (base64)}], by name   checksum   signature
  *
  * checksum: the SHA-256 of "keyquorum node backup v1" and every value before it, each after its length (eight bytes, big endian).
@@ -19,7 +19,7 @@
 typedef struct Backup {
     char *name, *version;
     char *config;
-    char *listen; /* NULL: none */
+    char *listen; /* "tls:IP:PORT"; NULL: none */
     Bytes recovery;
     List files; /* BackupFile */
     Bytes checksum, signature;

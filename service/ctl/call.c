@@ -123,6 +123,24 @@ static int without_verb(Call *call, char **at, Problem *problem)
     return problem_set(problem, CTL_E_USAGE, "there is no verb '%s %s'", at[0], at[1]);
 }
 
+/* "help": all verbs, or one, or those of a group, as --help behind it would say. */
+static int take_help(Call *call, char **at, Problem *problem)
+{
+    size_t n_words = 0;
+
+    call->options[OPTION_HELP] = "";
+    if (!*at)
+        return 0;
+    call->verb = verb_find(at, &n_words);
+    if (call->verb)
+        return 0;
+    if (!is_group(*at) || at[1])
+        return problem_set(problem, CTL_E_USAGE, "there is no verb '%s%s%s'", at[0], at[1] ? " " : "", at[1] ? at[1] : "");
+    call->arguments = at;
+    call->n_arguments = 1;
+    return 0;
+}
+
 int call_parse(char **argv, Call *ret_call, Problem *problem)
 {
     char **at = argv + 1;
@@ -133,6 +151,8 @@ int call_parse(char **argv, Call *ret_call, Problem *problem)
     r = take_leading(ret_call, &at, problem);
     if (r != 0 || asks_for_help(ret_call) || ret_call->options[OPTION_COMPLETE])
         return r;
+    if (*at && strcmp(*at, "help") == 0)
+        return take_help(ret_call, at + 1, problem);
     ret_call->verb = verb_find(at, &n_words);
     if (!ret_call->verb)
         return without_verb(ret_call, at, problem);

@@ -4,17 +4,6 @@
 #include "ctl/client-key.h"
 #include "wire/tls.h"
 
-static int print_card(const Secret *pem, const char *name, Problem *problem)
-{
-    ClientCard card = {.n_pins = 1};
-    int r = tls_key_pin(pem, card.pins[0]);
-
-    (void)snprintf(card.name, sizeof(card.name), "%s", name);
-    if (r != 0)
-        return problem_set(problem, r, "the card of client %s cannot be made: %s", name, r == -EINVAL ? "its key is none" : strerror(-r));
-    return client_key_print_card(&card, problem);
-}
-
 /* ---- client init ---- */
 
 /* The host's name as a client's: up to the first dot, without what a client's name may not have. */
@@ -63,7 +52,7 @@ int verb_client_init(const Call *call, Problem *problem)
     if (r != 0)
         return r;
     fprintf(stderr, "Made %s, this client's TLS key: whoever reads it can be the client %s.\n", path, name);
-    return print_card(pem, name, problem);
+    return client_key_print_card(name, pem, NULL, problem);
 }
 
 /* ---- client card ---- */
@@ -85,5 +74,5 @@ int verb_client_card(const Call *call, Problem *problem)
         r = roster_read(conf, &roster, problem);
     if (r == 0 && roster)
         (void)snprintf(name, sizeof(name), "%s", roster->client);
-    return r != 0 ? r : print_card(pem, name, problem);
+    return r != 0 ? r : client_key_print_card(name, pem, NULL, problem);
 }

@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "ctl/labels.h"
 #include "wire/tls.h"
 
 #define NAME_LINE "Keyquorum client "
@@ -136,25 +137,44 @@ int client_key_write(const char *path, const Secret *pem, const char *name, cons
         if (r < 0)
             (void)unlinkat(folder, file, 0);
     }
-    return r < 0 ? problem_set(problem, r, "%s cannot be written: %s", path, strerror(-r)) : 0;
+    if (r < 0)
+        return problem_set(problem, r, "%s cannot be written: %s", path, strerror(-r));
+    labels_restore(path);
+    return 0;
 }
 
 /* ---- For people ---- */
 
-int client_key_print_card(const ClientCard *card, Problem *problem)
+static int make_card(const char *name, const Secret *first, const Secret *second, ClientCard *ret_card)
+{
+    ClientCard card = {.n_pins = second ? 2 : 1};
+    int r = tls_key_pin(first, card.pins[0]);
+
+    if (r == 0 && second)
+        r = tls_key_pin(second, card.pins[1]);
+    (void)snprintf(card.name, sizeof(card.name), "%s", name);
+    if (r == 0)
+        *ret_card = card;
+    return r;
+}
+
+int client_key_print_card(const char *name, const Secret *first, const Secret *second, Problem *problem)
 {
     char text[CARD_SIZE_MAX], fingerprint[40];
-    int r = client_card_format(card, text);
+    ClientCard card;
+    int r = make_card(name, first, second, &card);
 
+    if (r == 0)
+        r = client_card_format(&card, text);
     if (r != 0)
-        return problem_set(problem, r, "the card of client %s cannot be written: %s", card->name, strerror(-r));
-    client_card_fingerprint(card, fingerprint);
+        return problem_set(problem, r, "the card of client %s cannot be made: %s", name, r == -EINVAL ? "its key is none" : strerror(-r));
+    client_card_fingerprint(&card, fingerprint);
     puts(text);
     (void)fflush(stdout);
     fprintf(
         stderr,
         "The line above is the card of client %s: 'kqctl node authorize' takes it on each node's host. Its fingerprint, to be compared by "
         "eye:\n  %s\n",
-        card->name, fingerprint);
+        name, fingerprint);
     return 0;
 }

@@ -14,5 +14,6 @@ int client_key_path(const Call *call, char **ret_path, Problem *problem) _must_c
 int client_key_read(const char *path, Secret **ret_pem, char ret_name[NODE_NAME_MAX + 1], Problem *problem) _must_check_;
 /* A new file. `group` (may be NULL): may read it as well. Errors: -EEXIST; CTL_E_USAGE no such group; -errno. */
 int client_key_write(const char *path, const Secret *pem, const char *name, const char *group, Problem *problem) _must_check_;
-/* Print the card on standard output and what to compare on standard error. Errors: client_card_format()'s. */
-int client_key_print_card(const ClientCard *card, Problem *problem) _must_check_;
+/* Print the card with the pins of one key or two (`second` may be NULL) on standard output, and what to compare on standard error. Errors:
+ * -EINVAL a key is none; client_card_format()'s. */
+int client_key_print_card(const char *name, const Secret *first, const Secret *second, Problem *problem) _must_check_;

@@ -1,16 +1,19 @@
 #include <errno.h>
-#include <fcntl.h>
 #include <grp.h>
-#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/text.h"
 #include "ctl/client-key.h"
+#include "ctl/folder.h"
+#include "ctl/terminal.h"
 #include "wire/tls.h"
 
 #define PEM_SUFFIX ".pem"
 #define NEXT       "-next"
+
+#define NAMES_SIZE       (THRESHOLD_NODES_MAX * (NODE_NAME_MAX + 2) + 1)
+#define DESCRIPTION_SIZE (2 * NAMES_SIZE + 128)
 
 /* The key in force and the one that follows it: client-key.pem, client-key-next.pem. */
 typedef struct Rotation {
@@ -84,20 +87,6 @@ static int make_next(Rotation *rotation, Problem *problem)
     return client_key_write(rotation->next_path, rotation->next, rotation->name, group_of(rotation->path), problem);
 }
 
-/* `second` may be NULL. */
-static int print_card(const Rotation *rotation, const Secret *first, const Secret *second, Problem *problem)
-{
-    ClientCard card = {.n_pins = second ? 2 : 1};
-    int r = tls_key_pin(first, card.pins[0]);
-
-    if (r == 0 && second)
-        r = tls_key_pin(second, card.pins[1]);
-    if (r < 0)
-        return problem_set(problem, r, "the keys of client %s cannot be used: %s", rotation->name, strerror(-r));
-    (void)snprintf(card.name, sizeof(card.name), "%s", rotation->name);
-    return client_key_print_card(&card, problem);
-}
-
 static int begin(Rotation *rotation, Problem *problem)
 {
     int r = rotation->next ? 0 : make_next(rotation, problem);
@@ -107,36 +96,119 @@ static int begin(Rotation *rotation, Problem *problem)
     fprintf(stderr,
             "The next key is made; the old one is still in use. Give this card, which has both pins, to 'kqctl node authorize' on every "
             "node's host; then: kqctl client rotate --finish\n");
-    return print_card(rotation, rotation->key, rotation->next, problem);
+    return client_key_print_card(rotation->name, rotation->key, rotation->next, problem);
 }
 
-static int put_in_place(const Rotation *rotation)
+/* ---- Who admits the next key? ---- */
+
+typedef struct Admission {
+    unsigned n, k, admitting;
+    char refusing[NAMES_SIZE], away[NAMES_SIZE];
+} Admission;
+
+static void add_name(char names[NAMES_SIZE], const char *name)
 {
-    const char *slash = strrchr(rotation->path, '/');
-    char folder[PATH_MAX];
+    size_t used = strlen(names);
 
-    (void)snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - rotation->path) + 1 : 1, slash ? rotation->path : ".");
+    (void)snprintf(names + used, NAMES_SIZE - used, "%s%s", used > 0 ? ", " : "", name);
+}
 
-    _cleanup_close_ int directory = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+static void sort_nodes(const NodeState *states, Admission *admission)
+{
+    for (unsigned i = 0; i < admission->n; i++)
+        if (states[i].reachable)
+            admission->admitting++;
+        else
+            add_name(states[i].refused ? admission->refusing : admission->away, states[i].name);
+}
 
-    if (directory < 0 || rename(rotation->next_path, rotation->path) < 0 || fsync(directory) < 0)
-        return -errno;
+/* Every node is asked with the next key as if it were in its place. No roster: there is nobody to ask yet. */
+static int ask_nodes(const Call *call, const Rotation *rotation, Admission *ret_admission, Problem *problem)
+{
+    _cleanup_(roster_freep) Roster *roster = NULL;
+    _cleanup_(quorum_freep) Quorum *quorum = NULL;
+    NodeState *states = NULL;
+    int r = roster_read(call->options[OPTION_CONF], &roster, problem);
+
+    if (r != 0)
+        return r == -ENOENT ? 0 : r;
+    free(roster->client_key);
+    roster->client_key = text_copy(rotation->next_path);
+    free(TAKE_PTR(roster->path)); /* the file names the other key */
+    r = roster->client_key ? quorum_new(roster, NULL, &quorum) : -ENOMEM;
+    if (r < 0)
+        return problem_set(problem, r, "out of memory");
+    *ret_admission = (Admission){.n = roster->n, .k = roster->k};
+    roster = NULL;
+    r = quorum_status(quorum, &states, problem);
+    if (r != 0)
+        return r;
+    sort_nodes(states, ret_admission);
+    quorum_status_free(states, ret_admission->n);
     return 0;
 }
 
-static int finish(const Rotation *rotation, Problem *problem)
+/* The nodes that do not admit the key, and what is to be done for them. */
+static void describe(const Admission *admission, char ret_text[DESCRIPTION_SIZE])
 {
-    int r;
+    size_t used = 0;
+
+    ret_text[0] = '\0';
+    if (*admission->refusing)
+        used = (size_t)snprintf(ret_text, DESCRIPTION_SIZE, "give the card to 'kqctl node authorize' on %s", admission->refusing);
+    if (*admission->away)
+        (void)snprintf(ret_text + used, DESCRIPTION_SIZE - used, "%s%s could not be asked: away", used > 0 ? "; " : "", admission->away);
+}
+
+/* CTL_E_ATTENTION: enough nodes admit the key, but not all. */
+static int check_admission(const Call *call, const Admission *admission, Problem *problem)
+{
+    char text[DESCRIPTION_SIZE];
+
+    if (admission->admitting == admission->n)
+        return 0;
+    describe(admission, text);
+    if (admission->admitting < admission->k && !call->options[OPTION_YES])
+        return problem_set(problem, QUORUM_E_REFUSED,
+                           "only %u of %u nodes admit the new key (%u are needed): %s; nothing was changed (--yes does it all the same)",
+                           admission->admitting, admission->n, admission->k, text);
+    fprintf(stderr, "kqctl: %u of %u nodes admit the new key: %s\n", admission->admitting, admission->n, text);
+    return CTL_E_ATTENTION;
+}
+
+/* ---- The end ---- */
+
+static int put_in_place(const Rotation *rotation)
+{
+    const char *name;
+    _cleanup_close_ int directory = folder_above(rotation->path, &name);
+
+    if (directory < 0)
+        return directory;
+    return rename(rotation->next_path, rotation->path) < 0 || fsync(directory) < 0 ? -errno : 0;
+}
+
+static int finish(const Call *call, const Rotation *rotation, Problem *problem)
+{
+    Admission admission = {0};
+    int admitted, r;
 
     if (!rotation->next)
         return problem_set(problem, -ENOENT, "no rotation is under way: 'kqctl client rotate' begins one");
+    r = ask_nodes(call, rotation, &admission, problem);
+    if (r != 0)
+        return r;
+    admitted = check_admission(call, &admission, problem);
+    if (admitted != 0 && admitted != CTL_E_ATTENTION)
+        return admitted;
     r = put_in_place(rotation);
     if (r < 0)
         return problem_set(problem, r, "%s cannot take the place of %s: %s", rotation->next_path, rotation->path, strerror(-r));
     fprintf(stderr,
-            "The new key is in use by programs that are started from now on. Start the signers again; then give this card, which has "
-            "its pin alone, to 'kqctl node authorize' on every node's host.\n");
-    return print_card(rotation, rotation->next, NULL, problem);
+            "The new key is in its place; programs that run use it for their next connections. Give this card, which has its pin alone, "
+            "to 'kqctl node authorize' on every node's host.\n");
+    r = client_key_print_card(rotation->name, rotation->next, NULL, problem);
+    return r != 0 ? r : admitted;
 }
 
 int verb_client_rotate(const Call *call, Problem *problem)
@@ -146,5 +218,5 @@ int verb_client_rotate(const Call *call, Problem *problem)
 
     if (r != 0)
         return r;
-    return call->options[OPTION_FINISH] ? finish(&rotation, problem) : begin(&rotation, problem);
+    return call->options[OPTION_FINISH] ? finish(call, &rotation, problem) : begin(&rotation, problem);
 }

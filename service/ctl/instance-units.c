@@ -10,6 +10,9 @@
 #define MANAGER      "org.freedesktop.systemd1"
 #define MANAGER_PATH "/org/freedesktop/systemd1"
 
+/* Reading all units anew takes a busy host longer than the 25 seconds that are usual on the bus; systemctl(1) is as patient. */
+#define MANAGER_TIMEOUT (3 * 60 * MICROSECONDS_PER_SECOND)
+
 #define _cleanup_bus_       _cleanup_(sd_bus_flush_close_unrefp)
 #define _cleanup_message_   _cleanup_(sd_bus_message_unrefp)
 #define _cleanup_bus_error_ _cleanup_(sd_bus_error_free)
@@ -18,6 +21,8 @@ static int manager_open(sd_bus **ret_bus, Problem *problem)
 {
     int r = sd_bus_open_system(ret_bus);
 
+    if (r >= 0)
+        r = sd_bus_set_method_call_timeout(*ret_bus, MANAGER_TIMEOUT);
     return r < 0 ? problem_set(problem, r, "systemd cannot be asked over the system bus: %s", strerror(-r)) : 0;
 }
 

@@ -9,8 +9,10 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "ctl/labels.h"
 
-#define DROP_INS "/etc/systemd/system"
+#define DROP_INS         "/etc/systemd/system"
+#define DROP_IN_SIZE_MAX 4096
 
 #define PUT(field, ...) ((void)snprintf((field), sizeof(field), __VA_ARGS__))
 
@@ -81,6 +83,7 @@ static int find_only(char ret_path[PATH_MAX], Problem *problem)
 int instance_config_path(const Call *call, char ret_path[PATH_MAX], Problem *problem)
 {
     const char *name = call->options[OPTION_NODE], *config = call->options[OPTION_CONFIG];
+    struct stat status;
 
     if (name && config)
         return problem_set(problem, CTL_E_USAGE, "--node and --config both name the node: give one of them");
@@ -88,6 +91,8 @@ int instance_config_path(const Call *call, char ret_path[PATH_MAX], Problem *pro
         return config_of_name(name, ret_path, problem);
     if (!config)
         return find_only(ret_path, problem);
+    if (stat(config, &status) == 0 && S_ISDIR(status.st_mode))
+        return problem_set(problem, -EISDIR, "%s is a directory: --config names the file " INSTANCE_CONFIG " in it", config);
     if (snprintf(ret_path, PATH_MAX, "%s", config) >= PATH_MAX)
         return problem_set(problem, -ENAMETOOLONG, "the path of --config is too long");
     return 0;
@@ -136,13 +141,18 @@ int instance_write_config(const Instance *instance, int directory, const char *a
     return r < 0 ? problem_set(problem, r, "%s cannot be written: %s", instance->config, strerror(-r)) : 0;
 }
 
+static char *drop_in_text(const Instance *instance, const char *listen)
+{
+    return text_format("# Where clients reach node %s: written by kqctl(1) node init.\n"
+                       "[Socket]\n"
+                       "ListenStream=\n"
+                       "ListenStream=%s\n",
+                       instance->name, listen + strlen("tls:"));
+}
+
 int instance_write_drop_in(const Instance *instance, const char *listen, Problem *problem)
 {
-    _cleanup_free_ char *text = text_format("# Where clients reach node %s: written by kqctl(1) node init.\n"
-                                            "[Socket]\n"
-                                            "ListenStream=\n"
-                                            "ListenStream=%s\n",
-                                            instance->name, listen + strlen("tls:"));
+    _cleanup_free_ char *text = drop_in_text(instance, listen);
     _cleanup_close_ int directory = -1;
     int r;
 
@@ -152,7 +162,33 @@ int instance_write_drop_in(const Instance *instance, const char *listen, Problem
         return problem_set(problem, -errno, "%s cannot be made: %s", instance->drop_in_directory, strerror(errno));
     directory = open(instance->drop_in_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     r = directory < 0 ? -errno : file_replace(directory, strrchr(instance->drop_in, '/') + 1, text, strlen(text), 0644);
-    return r < 0 ? problem_set(problem, r, "%s cannot be written: %s", instance->drop_in, strerror(-r)) : 0;
+    if (r < 0)
+        return problem_set(problem, r, "%s cannot be written: %s", instance->drop_in, strerror(-r));
+    labels_restore(instance->drop_in_directory);
+    return 0;
+}
+
+/* What follows the last '=', if nothing else is in the file than what is written above. */
+int instance_read_drop_in(const Instance *instance, char **ret_listen, Problem *problem)
+{
+    _cleanup_bytes_ Bytes file = {0};
+    int r = file_read(AT_FDCWD, instance->drop_in, DROP_IN_SIZE_MAX, &file);
+
+    if (r < 0)
+        return problem_set(problem, r, "%s cannot be read: %s", instance->drop_in, strerror(-r));
+
+    _cleanup_free_ char *text = text_copy_of((const char *)file.data, file.size);
+    char *last = text ? strrchr(text, '=') : NULL;
+    _cleanup_free_ char *listen = last ? text_format("tls:%.*s", (int)strcspn(last + 1, "\n"), last + 1) : NULL;
+    _cleanup_free_ char *written = listen ? drop_in_text(instance, listen) : NULL;
+
+    if (!written || strcmp(text, written) != 0)
+        return problem_set(problem, -EINVAL,
+                           "%s is not as 'kqctl node init' wrote it: leave the one address in it, and put the rest into a file of its own "
+                           "('systemctl edit keyquorum-gate@%s.socket')",
+                           instance->drop_in, instance->name);
+    *ret_listen = TAKE_PTR(listen);
+    return 0;
 }
 
 void instance_remove_drop_in(const Instance *instance)

@@ -22,6 +22,7 @@
 #define INSTANCE_IDENTITY     "identity-key"
 #define INSTANCE_TLS          "tls-key"
 #define INSTANCE_UNFINISHED   "unfinished" /* there while `node init` is at it, and left by one that was cut off */
+#define INSTANCE_HALTED       "halted"     /* there while `node rotate` keeps the units stopped, and left by one that was cut off */
 
 #define INSTANCE_UNIT_SIZE_MAX 80 /* of a unit's name, with its NUL */
 
@@ -49,6 +50,8 @@ bool instance_from_config(const char *path, Instance *ret_instance);
 int instance_write_config(const Instance *instance, int directory, const char *address, const char *custody, Problem *problem) _must_check_;
 /* Where the gate's socket listens: `listen` is "tls:IP:PORT". Durable. Errors: -errno. */
 int instance_write_drop_in(const Instance *instance, const char *listen, Problem *problem) _must_check_;
+/* What was written there, to be released with free(). Errors: -ENOENT; -EINVAL somebody has put more into the file; -errno. */
+int instance_read_drop_in(const Instance *instance, char **ret_listen, Problem *problem) _must_check_;
 /* Nothing there is fine. */
 void instance_remove_drop_in(const Instance *instance);
 

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/ini.h"
@@ -95,6 +96,21 @@ static int read_request(const Call *call, GenerateRequest *request, Problem *pro
     return r;
 }
 
+/* Two keys with one label are two keys: who names them by it is told. */
+static void note_namesakes(Quorum *quorum, const char *label)
+{
+    QuorumKey **keys = NULL;
+    size_t n_keys = 0, n_named = 0;
+
+    if (quorum_keys(quorum, 0, &keys, &n_keys, NULL) != 0)
+        return;
+    for (size_t i = 0; i < n_keys; i++)
+        n_named += strcmp(quorum_key_record(keys[i])->private_label, label) == 0;
+    quorum_keys_free(keys, n_keys);
+    if (n_named > 1)
+        fprintf(stderr, "kqctl: %zu keys have the label '%s' now: name them by their key ids\n", n_named, label);
+}
+
 static int generate(const Call *call, const GenerateRequest *request, Progress *progress, QuorumKey **ret_key, Problem *problem)
 {
     _cleanup_(quorum_freep) Quorum *quorum = NULL;
@@ -107,6 +123,8 @@ static int generate(const Call *call, const GenerateRequest *request, Progress *
     *progress = progress_start(call);
     r = quorum_generate(quorum, request, ret_key, problem);
     progress_end(progress, r == 0);
+    if (r == 0)
+        note_namesakes(quorum, request->record.private_label);
     return r;
 }
 

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/crypto.h"
 #include "ctl/ctl.h"
@@ -24,7 +25,7 @@ static const Advice advices[] = {
     {QUORUM_E_CANCELLED, "stopped", NULL},
     {CTL_E_USAGE, "wrong usage", NULL},
     {-ENOMEM, "out of memory", NULL},
-    {-EPERM, "not permitted", "if memory cannot be locked: raise RLIMIT_MEMLOCK ('ulimit -l')"},
+    {-EPERM, "not permitted", "memory for secrets cannot be locked: raise RLIMIT_MEMLOCK ('ulimit -l')"},
 };
 
 static const Advice *advice_for(int error)
@@ -35,13 +36,26 @@ static const Advice *advice_for(int error)
     return NULL;
 }
 
+/* -EPERM is said of files as well: whether memory was the matter, a look at memory tells. */
+static bool memory_can_be_locked(void)
+{
+    _cleanup_secret_ Secret *probe = NULL;
+
+    return crypto_secure_heap() == 0 && secret_new(1, &probe) == 0;
+}
+
+static bool has_advice(const Advice *advice)
+{
+    return advice && advice->advice && (advice->error != -EPERM || !memory_can_be_locked());
+}
+
 static void complain(const Call *call, int error, const Problem *problem)
 {
     const Advice *advice = advice_for(error);
     const char *words = *problem->text ? problem->text : advice ? advice->words : strerror(error < 0 ? -error : EIO);
 
     fprintf(stderr, "kqctl: %s\n", words);
-    if (advice && advice->advice)
+    if (has_advice(advice))
         fprintf(stderr, "kqctl: %s\n", advice->advice);
     if (error == CTL_E_USAGE)
         fprintf(stderr, "kqctl: 'kqctl%s%s --help' says how it is used\n", call->verb ? " " : "", call->verb ? call->verb->name : "");
@@ -82,6 +96,7 @@ int main(int argc, char **argv)
     Call call;
     int r = call_parse(argv, &call, &problem);
 
+    (void)umask(022); /* every mode is given where a file is made: other users, the node's among them, have to read some */
     if (r == 0)
         r = flush_output(run(&call, &problem), &problem);
     if (r != 0 && r != CTL_E_ATTENTION)

@@ -5,6 +5,7 @@
 #include "ctl/authorize.h"
 #include "ctl/cards.h"
 #include "ctl/permissions.h"
+#include "ctl/terminal.h"
 
 /* ---- node authorize ---- */
 
@@ -65,6 +66,69 @@ int authorize(LocalNode *node, const ClientCard *card, unsigned permissions, Pro
     return 0;
 }
 
+static bool has_pin(const ClientCard *card, const Bytes *pin)
+{
+    for (unsigned i = 0; i < card->n_pins; i++)
+        if (pin->size == sizeof(card->pins[i]) && memcmp(card->pins[i], pin->data, pin->size) == 0)
+            return true;
+    return false;
+}
+
+/* Does the client that has the name already go on with a key it has? */
+static bool is_same_client(const NodeClientEntry *known, const ClientCard *card)
+{
+    const NodePin *pins = known->tls_pins.items;
+
+    for (size_t i = 0; i < known->tls_pins.count; i++)
+        if (has_pin(card, &pins[i].pin))
+            return true;
+    return false;
+}
+
+static void fingerprint_of(const NodeClientEntry *known, char ret_text[40])
+{
+    const NodePin *pins = known->tls_pins.items;
+    ClientCard card = {0};
+
+    for (size_t i = 0; i < known->tls_pins.count && card.n_pins < CLIENT_PINS_MAX; i++)
+        if (pins[i].pin.size == sizeof(card.pins[0]))
+            memcpy(card.pins[card.n_pins++], pins[i].pin.data, sizeof(card.pins[0]));
+    client_card_fingerprint(&card, ret_text);
+}
+
+static int confirm(const Call *call, const LocalNode *node, const NodeClientEntry *known, const ClientCard *card, Problem *problem)
+{
+    char warning[512], before[40], after[40];
+
+    if (is_same_client(known, card))
+        return 0;
+    fingerprint_of(known, before);
+    client_card_fingerprint(card, after);
+    (void)snprintf(warning, sizeof(warning),
+                   "Node %s knows a client %s already, with another key, which is locked out if this one takes its place. Fingerprint of "
+                   "the client that is known: %s; of this card: %s",
+                   node->config.name, card->name, before, after);
+    return terminal_confirm(call, warning, problem);
+}
+
+/* Names are the operator's, keys are the clients': another client of the same name is not put out by mistake. */
+static int confirm_replacement(const Call *call, LocalNode *node, const ClientCard *card, Problem *problem)
+{
+    NodeClientsOutput output;
+    int r = local_call(node, NODE_METHOD("ListClients"), &node_no_parameters, NULL, &node_clients_output, &output, problem);
+
+    if (r != 0)
+        return r;
+
+    const NodeClientEntry *known = output.clients.items;
+
+    for (size_t i = 0; i < output.clients.count && r == 0; i++)
+        if (strcmp(known[i].name, card->name) == 0)
+            r = confirm(call, node, &known[i], card, problem);
+    message_clear(&node_clients_output, &output);
+    return r;
+}
+
 int verb_node_authorize(const Call *call, Problem *problem)
 {
     _cleanup_local_ LocalNode node = {0};
@@ -76,6 +140,8 @@ int verb_node_authorize(const Call *call, Problem *problem)
         r = authorize_read_card(call->arguments[0], &card, problem);
     if (r == 0)
         r = local_open(call, &node, problem);
+    if (r == 0)
+        r = confirm_replacement(call, &node, &card, problem);
     return r != 0 ? r : authorize(&node, &card, permissions, problem);
 }
 

@@ -27,7 +27,7 @@ static int read_text(const char *path, char **ret_text, Problem *problem)
 
 static int read_listen(const NodePlace *place, Backup *backup, Problem *problem)
 {
-    int r = place->installed ? read_text(place->instance.drop_in, &backup->listen, problem) : 0;
+    int r = place->installed ? instance_read_drop_in(&place->instance, &backup->listen, problem) : 0;
 
     return r == -ENOENT ? 0 : r;
 }
@@ -72,7 +72,19 @@ static int fill(const NodePlace *place, StateCopy *copy, Backup *backup, Problem
     return backup->name && backup->version ? take_files(copy, backup, problem) : problem_set(problem, -ENOMEM, "out of memory");
 }
 
-/* The keys are not in the backup by themselves: what is wrapped in recovery.sealed has to be what the shares are sealed to. */
+/* Who restores it knows the identity key that is wrapped. While that is exchanged it may be the next one already. */
+static int check_signature(const Backup *backup, Problem *problem)
+{
+    uint8_t identity[32];
+    int r = recovery_identity(&backup->recovery, identity, problem);
+
+    if (r == 0 && backup_verify(backup, identity, NULL) < 0)
+        r = problem_set(problem, -EKEYREJECTED,
+                        RECOVERY_FILE " has another identity key than the one in force: finish what was cut off with 'kqctl node rotate "
+                                      "--identity'");
+    return r;
+}
+
 static int sign(const NodePlace *place, Backup *backup, Problem *problem)
 {
     _cleanup_secret_ Secret *identity = NULL;
@@ -81,7 +93,7 @@ static int sign(const NodePlace *place, Backup *backup, Problem *problem)
     if (r < 0)
         return r;
     r = backup_sign(backup, identity);
-    return r < 0 ? problem_set(problem, r, "the backup cannot be signed: %s", strerror(-r)) : 0;
+    return r < 0 ? problem_set(problem, r, "the backup cannot be signed: %s", strerror(-r)) : check_signature(backup, problem);
 }
 
 static size_t count_kind(const Backup *backup, StateKind kind)

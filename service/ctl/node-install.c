@@ -3,12 +3,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "base/file.h"
 #include "ctl/authorize.h"
 #include "ctl/instance.h"
+#include "ctl/labels.h"
+#include "ctl/lock-file.h"
 #include "ctl/node-init.h"
 #include "ctl/node-keys.h"
 #include "ctl/recovery-key.h"
@@ -21,19 +22,21 @@ typedef struct Install {
     const Call *call;
     const NodePlan *plan;
     Instance instance;
-    int nodes; /* the directory of all instances, locked */
+    int nodes, lock; /* the directory of all instances, and the lock of it */
     NodeKeys keys;
     NodeCard card;
     char *protector;
     bool has_client;
     ClientCard client;
     unsigned permissions;
-    bool begun; /* there is something to undo */
+    bool has_recovery_key; /* it is shown already */
+    bool begun;            /* there is something to undo */
 } Install;
 
 static void install_clear(Install *install)
 {
     cleanup_close(&install->nodes);
+    cleanup_close(&install->lock);
     node_keys_clear(&install->keys);
     card_clear(&install->card);
     free(install->protector);
@@ -70,19 +73,20 @@ static void undo(const Instance *instance, int nodes)
         fprintf(stderr, "kqctl: %s and %s could not be removed: remove them before you try again\n", instance->directory, instance->state);
 }
 
-static int open_nodes(int *ret_nodes, Problem *problem)
+static int open_nodes(int *ret_nodes, int *ret_lock, Problem *problem)
 {
     _cleanup_close_ int nodes = -1;
+    int r;
 
     if ((mkdir(CONFIGURATIONS, 0755) < 0 && errno != EEXIST) || (mkdir(INSTANCE_NODES, 0755) < 0 && errno != EEXIST))
         return problem_set(problem, -errno, INSTANCE_NODES " cannot be made: %s", strerror(errno));
     nodes = open(INSTANCE_NODES, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (nodes < 0)
         return problem_set(problem, -errno, INSTANCE_NODES ": %s", strerror(errno));
-    if (flock(nodes, LOCK_EX | LOCK_NB) < 0)
-        return problem_set(problem, -EBUSY, "another 'kqctl node init' is at work on this host: wait for its end");
-    *ret_nodes = TAKE_FD(nodes);
-    return 0;
+    r = lock_file_take(nodes, INSTANCE_NODES, "another 'kqctl node init' is at work on this host: wait for its end", ret_lock, problem);
+    if (r == 0)
+        *ret_nodes = TAKE_FD(nodes);
+    return r;
 }
 
 /* Directories that were being filled when something cut that off; under the lock nobody fills any. */
@@ -175,6 +179,7 @@ static int fill(Install *install, const Workshop *workshop, Problem *problem)
         r = instance_write_config(&install->instance, workshop->directory, install->plan->address, install->plan->custody, problem);
     if (r == 0 && call->options[OPTION_RECOVERY_KEY])
         r = recovery_begin(workshop->path, install->plan->name, &install->keys, call->options[OPTION_RECOVERY_KEY_FILE], problem);
+    install->has_recovery_key = r == 0 && call->options[OPTION_RECOVERY_KEY];
     if (r == 0)
         r = file_create(workshop->directory, INSTANCE_UNFINISHED, "", 0, 0600);
     if (r == 0 && fchmod(workshop->directory, 0755) < 0)
@@ -209,6 +214,12 @@ static int authorize_client(const Install *install, Problem *problem)
     return install->has_client && r == 0 ? authorize(&node, &install->client, install->permissions, problem) : r;
 }
 
+static int label_and_start(const Instance *instance, Problem *problem)
+{
+    labels_restore(instance->directory);
+    return instance_start(instance, problem);
+}
+
 static int bring_up(Install *install, Problem *problem)
 {
     int r = make_directory(install, problem);
@@ -216,7 +227,7 @@ static int bring_up(Install *install, Problem *problem)
     if (r == 0 && install->plan->bind)
         r = instance_write_drop_in(&install->instance, install->plan->bind, problem);
     if (r == 0)
-        r = instance_start(&install->instance, problem);
+        r = label_and_start(&install->instance, problem);
     if (r == 0)
         r = instance_await(&install->instance, install->card.sealing_key, problem);
     if (r == 0)
@@ -233,6 +244,17 @@ static int mark_finished(const Install *install, Problem *problem)
                  : 0;
 }
 
+/* Its keys are gone: nobody shall keep it. */
+static void take_back_recovery_key(const Install *install)
+{
+    const char *file = install->call->options[OPTION_RECOVERY_KEY_FILE];
+
+    if (install->has_recovery_key && file)
+        (void)unlink(file);
+    else if (install->has_recovery_key)
+        fprintf(stderr, "kqctl: the recovery key that was shown is of no use: throw it away\n");
+}
+
 static int make(Install *install, Problem *problem)
 {
     const char *address = install->plan->address ? install->plan->address : install->instance.listen;
@@ -244,6 +266,8 @@ static int make(Install *install, Problem *problem)
         r = bring_up(install, problem);
     if (r == 0)
         r = mark_finished(install, problem);
+    if (r != 0)
+        take_back_recovery_key(install);
     if (r != 0 && install->begun) {
         undo(&install->instance, install->nodes);
         return problem_prefix(problem, r, "node %s is not made, and nothing of it is left", install->plan->name);
@@ -253,13 +277,13 @@ static int make(Install *install, Problem *problem)
 
 int node_install(const Call *call, const NodePlan *plan, Problem *problem)
 {
-    _cleanup_(install_clear) Install install = {.call = call, .plan = plan, .nodes = -1};
+    _cleanup_(install_clear) Install install = {.call = call, .plan = plan, .nodes = -1, .lock = -1};
     int r;
 
     instance_of(plan->name, &install.instance);
     r = prepare(&install, problem);
     if (r == 0)
-        r = open_nodes(&install.nodes, problem);
+        r = open_nodes(&install.nodes, &install.lock, problem);
     if (r == 0)
         r = clear_unfinished(&install, problem);
     if (r == 0)

@@ -22,7 +22,7 @@ void node_keys_clear(NodeKeys *keys)
 
 /* ---- Making ---- */
 
-static int new_seed(Secret **ret_seed)
+int node_keys_new_identity(Secret **ret_seed)
 {
     _cleanup_secret_ Secret *seed = NULL;
     int r = secret_new(32, &seed);
@@ -41,7 +41,7 @@ int node_keys_new(NodeKeys *ret_keys, Problem *problem)
     int r = hpke_key_new(&keys.sealing, public_key);
 
     if (r == 0)
-        r = new_seed(&keys.identity);
+        r = node_keys_new_identity(&keys.identity);
     if (r == 0)
         r = tls_key_new(&keys.tls);
     if (r != 0)

@@ -21,6 +21,8 @@ void node_keys_clear(NodeKeys *keys);
 
 /* Fresh ones. Errors: -EPERM, -ENOMEM memory cannot be locked; -EIO. */
 int node_keys_new(NodeKeys *ret_keys, Problem *problem) _must_check_;
+/* A fresh identity key alone (RFC 8032 §5.1.5). Errors: as above. */
+int node_keys_new_identity(Secret **ret_seed) _must_check_;
 /* Write the three files, mode 0600. Errors: file_create()'s. */
 int node_keys_write(const NodeKeys *keys, int directory, Problem *problem) _must_check_;
 /* Write them as credentials, and their public halves. `directory` is the same as `path`. `ret_protector`: what the credentials are sealed

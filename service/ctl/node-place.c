@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "ctl/credentials.h"
+#include "ctl/lock-file.h"
 #include "wire/tls.h"
 
 #define NEXT_SUFFIX "-next"
@@ -180,6 +181,11 @@ int node_place_write_key(const NodePlace *place, NodeKeyKind kind, bool next, co
     return place->store->write(place->directory, name, key, ret_protector, problem);
 }
 
+int node_place_write(const NodePlace *place, const char *name, const void *content, size_t size, mode_t mode, Problem *problem)
+{
+    return put_file(place->directory, name, content, size, mode, problem);
+}
+
 int node_place_remove(const NodePlace *place, const char *name, Problem *problem)
 {
     _cleanup_close_ int directory = open(place->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -247,21 +253,25 @@ int node_place_print_card(const NodePlace *place, const PublicKeys *keys, const 
 
 /* ---- Locks ---- */
 
-static int lock_directory(const char *path, const char *busy, int *ret_fd, Problem *problem)
+static int open_directory(const char *path, int *ret_fd, Problem *problem)
 {
-    _cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-    if (fd < 0)
-        return problem_set(problem, -errno, "%s cannot be opened: %s", path, strerror(errno));
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-        return problem_set(problem, errno == EWOULDBLOCK ? -EBUSY : -errno, "%s: %s", path, errno == EWOULDBLOCK ? busy : strerror(errno));
-    *ret_fd = TAKE_FD(fd);
-    return 0;
+    *ret_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return *ret_fd < 0 ? problem_set(problem, -errno, "%s cannot be opened: %s", path, strerror(errno)) : 0;
 }
 
+/* The directory itself, as a node does: nobody else can open it. */
 int node_place_lock_state(const char *state, int *ret_fd, Problem *problem)
 {
-    return lock_directory(state, "the node is running: stop it first", ret_fd, problem);
+    _cleanup_close_ int fd = -1;
+    int r = open_directory(state, &fd, problem);
+
+    if (r < 0)
+        return r;
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+        return problem_set(problem, errno == EWOULDBLOCK ? -EBUSY : -errno, "%s: %s", state,
+                           errno == EWOULDBLOCK ? "the node is running: stop it first" : strerror(errno));
+    *ret_fd = TAKE_FD(fd);
+    return 0;
 }
 
 /* A kill leaves temporary files, and in them may be a key. A node in a directory of its own has some there too, for a moment each. */
@@ -283,9 +293,22 @@ static void remove_temporaries(int directory)
 
 int node_place_lock(const NodePlace *place, int *ret_fd, Problem *problem)
 {
-    int r = lock_directory(place->directory, "another kqctl is at work on this node", ret_fd, problem);
+    _cleanup_close_ int directory = -1;
+    int r = open_directory(place->directory, &directory, problem);
 
     if (r == 0)
-        remove_temporaries(*ret_fd);
+        r = lock_file_take(directory, place->directory, "another kqctl is at work on this node", ret_fd, problem);
+    if (r == 0)
+        remove_temporaries(directory);
     return r;
+}
+
+void node_place_unlock(const NodePlace *place, int *fd)
+{
+    _cleanup_close_ int directory = open(place->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (*fd >= 0 && directory >= 0)
+        lock_file_remove(directory);
+    cleanup_close(fd);
+    *fd = -1;
 }

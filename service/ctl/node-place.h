@@ -42,6 +42,9 @@ int node_place_read_key(const NodePlace *place, NodeKeyKind kind, bool next, Sec
 /* `ret_protector` as in credential_write(); NULL for files. Errors: those of file_replace() and credential_write(). */
 int node_place_write_key(const NodePlace *place, NodeKeyKind kind, bool next, const Secret *key, char **ret_protector, Problem *problem)
     _must_check_;
+/* A file in the directory, new or in the place of another. Errors: file_replace()'s. */
+int node_place_write(const NodePlace *place, const char *name, const void *content, size_t size, mode_t mode, Problem *problem)
+    _must_check_;
 /* A file in the directory, or the next key; none there is fine. Errors: -errno. */
 int node_place_remove(const NodePlace *place, const char *name, Problem *problem) _must_check_;
 int node_place_remove_next(const NodePlace *place, NodeKeyKind kind, Problem *problem) _must_check_;
@@ -62,3 +65,5 @@ int node_place_lock_state(const char *state, int *ret_fd, Problem *problem) _mus
 /* One at a time works on the node's keys: while the descriptor is open, no other kqctl does. What a killed one left is removed. Errors:
  * -EBUSY; -errno. */
 int node_place_lock(const NodePlace *place, int *ret_fd, Problem *problem) _must_check_;
+/* Give it back, and leave no trace of it: the file that node_place_lock() makes goes. A descriptor of -1 has no lock. */
+void node_place_unlock(const NodePlace *place, int *fd);

@@ -5,14 +5,15 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#include "base/file.h"
 #include "base/text.h"
+#include "ctl/labels.h"
 #include "ctl/node-place.h"
 #include "ctl/recovery-key.h"
 #include "ctl/restore-state.h"
 #include "ctl/terminal.h"
 
 #define NODE_USER "kq-node"
+#define NO_LIST   "none" /* --destroyed: there is nothing to list */
 
 typedef struct Restore {
     const Call *call;
@@ -24,7 +25,18 @@ typedef struct Restore {
     KeyIds destroyed;
     int lock, state_lock;
     RestoreState state;
+    const char *made[4]; /* directories that were not there */
+    size_t n_made;
+    bool done;
 } Restore;
+
+/* Those that nothing is in. */
+static void remove_made(Restore *restore)
+{
+    node_place_unlock(&restore->place, &restore->lock);
+    while (restore->n_made > 0)
+        (void)rmdir(restore->made[--restore->n_made]);
+}
 
 static void restore_clear(Restore *restore)
 {
@@ -33,8 +45,10 @@ static void restore_clear(Restore *restore)
     free(restore->config);
     node_place_clear(&restore->place);
     key_ids_clear(&restore->destroyed);
-    cleanup_close(&restore->lock);
     cleanup_close(&restore->state_lock);
+    if (!restore->done)
+        remove_made(restore);
+    cleanup_close(&restore->lock);
 }
 
 /* ---- The backup and the keys in it ---- */
@@ -98,11 +112,13 @@ static int move_config(Restore *restore, const NodeConfig *config, const char *d
     return restore->config ? 0 : problem_set(problem, -ENOMEM, "out of memory");
 }
 
-static int make_directory(const char *path, mode_t mode, Problem *problem)
+static int make_directory(Restore *restore, const char *path, mode_t mode, Problem *problem)
 {
     if (mkdir(path, mode) == 0)
-        return chmod(path, mode) < 0 ? problem_set(problem, -errno, "%s: %s", path, strerror(errno)) : 0;
-    return errno == EEXIST ? 0 : problem_set(problem, -errno, "%s cannot be made: %s", path, strerror(errno));
+        restore->made[restore->n_made++] = path;
+    else if (errno != EEXIST)
+        return problem_set(problem, -errno, "%s cannot be made: %s", path, strerror(errno));
+    return 0;
 }
 
 static int place_in_directory(Restore *restore, const NodeConfig *config, Problem *problem)
@@ -114,7 +130,7 @@ static int place_in_directory(Restore *restore, const NodeConfig *config, Proble
         return problem_set(problem, CTL_E_USAGE, "node %s was made with --no-separation: say with --directory DIR where it goes",
                            restore->backup.name);
 
-    int r = make_directory(directory, 0700, problem);
+    int r = make_directory(restore, directory, 0700, problem);
 
     if (r < 0)
         return r;
@@ -133,6 +149,34 @@ static int check_other(const Restore *restore, Problem *problem)
         return 0;
     return problem_set(problem, -EEXIST, "%s is of node %s: name another directory for node %s", restore->place.directory, config.name,
                        restore->backup.name);
+}
+
+static bool lies_below(const char *path, const char *directory)
+{
+    size_t size = strlen(directory);
+    bool named = false;
+
+    if (strncmp(path, directory, size) != 0 || path[size] != '/')
+        return false;
+    for (path += size; *path; path += size) {
+        path += strspn(path, "/");
+        size = strcspn(path, "/");
+        if ((size == 1 || size == 2) && strncmp(path, "..", size) == 0)
+            return false;
+        named = named || size > 0;
+    }
+    return named;
+}
+
+/* What is there is replaced: that may be nobody's but the node's. */
+static int check_state(const Restore *restore, Problem *problem)
+{
+    const NodePlace *place = &restore->place;
+
+    if (place->installed || lies_below(place->config.state, place->directory))
+        return 0;
+    return problem_set(problem, -EINVAL, "the node in the backup has its state in %s, not below its own directory: it cannot be restored",
+                       place->config.state);
 }
 
 static int find_user(Restore *restore, Problem *problem)
@@ -163,12 +207,12 @@ static int place_installed(Restore *restore, const NodeConfig *config, Problem *
         return problem_set(problem, -EINVAL, "the node in the backup has its state in %s instead of %s", config->state,
                            restore->place.instance.state);
     restore->config = text_copy(restore->backup.config);
-    r = restore->config ? make_directory("/etc/keyquorum", 0755, problem) : problem_set(problem, -ENOMEM, "out of memory");
+    r = restore->config ? make_directory(restore, "/etc/keyquorum", 0755, problem) : problem_set(problem, -ENOMEM, "out of memory");
     if (r == 0)
-        r = make_directory(INSTANCE_NODES, 0755, problem);
+        r = make_directory(restore, INSTANCE_NODES, 0755, problem);
     if (r == 0)
-        r = make_directory(INSTANCE_STATE, 0755, problem);
-    return r == 0 ? make_directory(restore->place.directory, 0755, problem) : r;
+        r = make_directory(restore, INSTANCE_STATE, 0755, problem);
+    return r == 0 ? make_directory(restore, restore->place.directory, 0755, problem) : r;
 }
 
 static int find_place(Restore *restore, Problem *problem)
@@ -186,6 +230,8 @@ static int find_place(Restore *restore, Problem *problem)
         r = check_other(restore, problem);
     if (r == 0)
         r = read_config(restore->config, &restore->place.config, problem);
+    if (r == 0)
+        r = check_state(restore, problem);
     if (r == 0)
         restore->state.path = restore->place.config.state;
     return r == 0 ? node_place_lock(&restore->place, &restore->lock, problem) : r;
@@ -226,7 +272,7 @@ static int gather_destroyed(Restore *restore, Problem *problem)
 {
     const char *list = restore->call->options[OPTION_DESTROYED_FILE];
     const BackupFile *files = restore->backup.files.items;
-    int r = list ? key_ids_read(list, &restore->destroyed, problem) : 0;
+    int r = list && strcmp(list, NO_LIST) != 0 ? key_ids_read(list, &restore->destroyed, problem) : 0;
 
     for (size_t i = 0; r == 0 && i < restore->backup.files.count; i++)
         r = key_ids_add_name(&restore->destroyed, files[i].name);
@@ -235,22 +281,12 @@ static int gather_destroyed(Restore *restore, Problem *problem)
 
 /* ---- Writing ---- */
 
-static int write_text(const char *directory_path, const char *name, const void *text, size_t size, mode_t mode, Problem *problem)
-{
-    _cleanup_close_ int directory = open(directory_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int r = directory < 0 ? -errno : file_replace(directory, name, text, size, mode);
-
-    if (r == 0 && fchmodat(directory, name, mode, 0) < 0)
-        r = -errno;
-    return r < 0 ? problem_set(problem, r, "%s/%s cannot be written: %s", directory_path, name, strerror(-r)) : 0;
-}
-
 static int write_keys(const Restore *restore, Problem *problem)
 {
     const Secret *const keys[NODE_KEY_KIND_MAX] = {restore->keys.sealing, restore->keys.identity, restore->keys.tls};
     const Bytes *recovery = &restore->backup.recovery;
     _cleanup_free_ char *protector = NULL;
-    int r = write_text(restore->place.directory, RECOVERY_FILE, recovery->data, recovery->size, 0644, problem);
+    int r = node_place_write(&restore->place, RECOVERY_FILE, recovery->data, recovery->size, 0644, problem);
 
     for (NodeKeyKind kind = 0; r == 0 && kind < NODE_KEY_KIND_MAX; kind++) {
         r = node_place_write_key(&restore->place, kind, false, keys[kind], kind == 0 ? &protector : NULL, problem);
@@ -266,15 +302,9 @@ static int write_keys(const Restore *restore, Problem *problem)
 
 static int write_listen(const Restore *restore, Problem *problem)
 {
-    const Instance *instance = &restore->place.instance;
     const char *listen = restore->backup.listen;
 
-    if (!restore->place.installed || !listen)
-        return 0;
-
-    int r = make_directory(instance->drop_in_directory, 0755, problem);
-
-    return r < 0 ? r : write_text(instance->drop_in_directory, strrchr(instance->drop_in, '/') + 1, listen, strlen(listen), 0644, problem);
+    return restore->place.installed && listen ? instance_write_drop_in(&restore->place.instance, listen, problem) : 0;
 }
 
 /* The configuration comes last of what is beside the keys: without it there is no node. */
@@ -288,9 +318,11 @@ static int write_all(Restore *restore, Problem *problem)
     if (r == 0)
         r = write_listen(restore, problem);
     if (r == 0)
-        r = write_text(restore->place.directory, INSTANCE_CONFIG, restore->config, strlen(restore->config), mode, problem);
+        r = node_place_write(&restore->place, INSTANCE_CONFIG, restore->config, strlen(restore->config), mode, problem);
     if (r == 0)
         r = node_place_remove(&restore->place, INSTANCE_UNFINISHED, problem); /* a node init that was cut off is over now */
+    if (r == 0)
+        r = node_place_remove(&restore->place, INSTANCE_HALTED, problem); /* and so is a node rotate */
     return r == 0 ? restore_state_finish(&restore->state, problem) : r;
 }
 
@@ -303,6 +335,10 @@ static void report(const Restore *restore)
     fprintf(stderr, "Node %s is restored: %zu keys, %zu tombstones.\n", restore->backup.name, state->keys, state->tombstones);
     if (state->refused > 0)
         fprintf(stderr, "%zu keys of the backup were destroyed since, and did not come back.\n", state->refused);
+    if (!restore->call->options[OPTION_DESTROYED_FILE])
+        fprintf(stderr,
+                "No list of destroyed keys was given: if a key was destroyed since the backup, its share is back on this host. "
+                "'kqctl key list --destroyed' on the signer lists such keys, and 'kqctl sync' there destroys their shares again.\n");
     if (*state->replaced)
         fprintf(stderr, "What was there is in %s: remove it when nothing of it is needed.\n", state->replaced);
     fprintf(stderr, "On this host: 'kqctl node clients', since a client that was deauthorized after the backup is back; 'kqctl node "
@@ -323,6 +359,7 @@ static int restore_node(Restore *restore, Problem *problem)
     if (r == 0 && instance) {
         cleanup_close(&restore->state_lock);
         restore->state_lock = -1;
+        labels_restore(restore->place.directory);
         r = instance_start(instance, problem);
         if (r == 0)
             r = instance_await(instance, restore->public.sealing, problem);
@@ -348,6 +385,8 @@ int verb_node_restore(const Call *call, Problem *problem)
         r = restore_node(&restore, problem);
     if (r != 0)
         return r;
+    restore.done = true;
     report(&restore);
-    return node_place_print_card(&restore.place, &restore.public, NULL, problem);
+    r = node_place_print_card(&restore.place, &restore.public, NULL, problem);
+    return r == 0 && !call->options[OPTION_DESTROYED_FILE] ? CTL_E_ATTENTION : r;
 }

@@ -1,7 +1,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/crypto.h"
+#include "ctl/labels.h"
 #include "ctl/node-place.h"
 #include "ctl/reseal.h"
 #include "wire/tls.h"
@@ -11,7 +11,7 @@ typedef struct Rotation {
     NodePlace place;
     NodeKeys keys;
     int lock;
-    bool finish;
+    bool finish, resumed; /* resumed: an earlier run was cut off while the units were stopped */
     const char *recovery_key_file;
 } Rotation;
 
@@ -46,32 +46,15 @@ static int put_to_use(const Rotation *rotation, NodeKeyKind kind, const Secret *
     return r < 0 ? r : node_place_write_key(&rotation->place, kind, false, key, NULL, problem);
 }
 
-static void tell_to_restart(const char *what)
-{
-    fprintf(stderr, "Start the %s again, so that it uses the new key.\n", what);
-}
-
-static int restart(const Rotation *rotation, const char *unit, const char *what, Problem *problem)
+static int restart(const Rotation *rotation, const char *unit, Problem *problem)
 {
     if (rotation->place.installed)
         return instance_restart_unit(&rotation->place.instance, unit, problem);
-    tell_to_restart(what);
+    fprintf(stderr, "Start %s again, so that it uses the new key.\n", unit);
     return 0;
 }
 
 /* ---- Keys that wait beside those in force ---- */
-
-static int new_identity(Secret **ret_seed)
-{
-    _cleanup_secret_ Secret *seed = NULL;
-    int r = secret_new(32, &seed); /* RFC 8032 §5.1.5 */
-
-    if (r == 0)
-        r = crypto_random(secret_data(seed), secret_size(seed));
-    if (r == 0)
-        *ret_seed = TAKE_PTR(seed);
-    return r;
-}
 
 /* The one that was made before a crash, or a new one. */
 static int make_next(const Rotation *rotation, NodeKeyKind kind, int (*make)(Secret **ret_key), Secret **ret_key, Problem *problem)
@@ -90,8 +73,8 @@ static int make_next(const Rotation *rotation, NodeKeyKind kind, int (*make)(Sec
     return r;
 }
 
-/* `in_force`: the member of rotation->keys. */
-static int switch_to(Rotation *rotation, NodeKeyKind kind, Secret **in_force, Secret *next, Problem *problem)
+/* `in_force`: the member of rotation->keys; `unit` uses it. The next key goes last: a run that was cut off does all of this again. */
+static int switch_to(Rotation *rotation, NodeKeyKind kind, Secret **in_force, Secret *next, const char *unit, Problem *problem)
 {
     secret_free(*in_force);
     *in_force = next;
@@ -100,6 +83,8 @@ static int switch_to(Rotation *rotation, NodeKeyKind kind, Secret **in_force, Se
 
     if (r == 0)
         r = write_public(rotation, problem);
+    if (r == 0)
+        r = restart(rotation, unit, problem);
     return r == 0 ? node_place_remove_next(&rotation->place, kind, problem) : r;
 }
 
@@ -132,9 +117,7 @@ static int finish_tls(Rotation *rotation, Problem *problem)
     if (r == -ENOENT)
         return problem_set(problem, r, "no rotation of the TLS key is under way: 'kqctl node rotate --tls' begins one");
     if (r == 0)
-        r = switch_to(rotation, NODE_KEY_TLS, &rotation->keys.tls, next, problem);
-    if (r == 0)
-        r = restart(rotation, "keyquorum-gate", "gate", problem);
+        r = switch_to(rotation, NODE_KEY_TLS, &rotation->keys.tls, next, "keyquorum-gate", problem);
     if (r < 0)
         return r;
     fprintf(stderr,
@@ -152,12 +135,10 @@ static int rotate_tls(Rotation *rotation, Problem *problem)
 static int rotate_identity(Rotation *rotation, Problem *problem)
 {
     Secret *next = NULL;
-    int r = make_next(rotation, NODE_KEY_IDENTITY, new_identity, &next, problem);
+    int r = make_next(rotation, NODE_KEY_IDENTITY, node_keys_new_identity, &next, problem);
 
     if (r == 0)
-        r = switch_to(rotation, NODE_KEY_IDENTITY, &rotation->keys.identity, next, problem);
-    if (r == 0)
-        r = restart(rotation, "keyquorum-node", "node", problem);
+        r = switch_to(rotation, NODE_KEY_IDENTITY, &rotation->keys.identity, next, "keyquorum-node", problem);
     if (r < 0)
         return r;
     fprintf(stderr, "The new identity key is in use. Give this card to 'kqctl roster add --replace' on every client, and with the other "
@@ -204,14 +185,12 @@ static int seal_shares(const Rotation *rotation, Problem *problem)
     return 0;
 }
 
-/* The old key goes only when nothing is sealed to it any more. */
+/* The old key goes only when nothing is sealed to it any more; from where the node has it last, since that says whether there is one. */
 static int drop_old(Rotation *rotation, Problem *problem)
 {
     secret_truncate(rotation->keys.sealing, HPKE_PRIVATE_KEY_SIZE);
 
-    int r = node_place_write_key(&rotation->place, NODE_KEY_SEALING, false, rotation->keys.sealing, NULL, problem);
-
-    return r < 0 ? r : recovery_renew(rotation->place.directory, rotation->place.config.name, &rotation->keys, problem);
+    return put_to_use(rotation, NODE_KEY_SEALING, rotation->keys.sealing, problem);
 }
 
 static int seal_and_switch(Rotation *rotation, Problem *problem)
@@ -233,21 +212,55 @@ static int await_node(const Rotation *rotation, Problem *problem)
     return r < 0 ? r : instance_await(&rotation->place.instance, public.sealing, problem);
 }
 
-/* Nothing of the node runs while its shares are exchanged; whatever happens there, it runs again afterwards. */
+static int start(const Rotation *rotation, Problem *problem)
+{
+    int r = instance_start(&rotation->place.instance, problem);
+
+    return r == 0 ? node_place_remove(&rotation->place, INSTANCE_HALTED, problem) : r;
+}
+
+/* Nothing of the node runs while its shares are exchanged; whatever happens there, it runs again afterwards: after a kill, by the next run,
+ * which finds the mark. */
 static int seal_at_rest(Rotation *rotation, Problem *problem)
 {
-    const Instance *instance = rotation->place.installed ? &rotation->place.instance : NULL;
-    int r = instance ? instance_halt(instance, problem) : 0;
+    if (!rotation->place.installed)
+        return seal_and_switch(rotation, problem);
+
+    int r = node_place_write(&rotation->place, INSTANCE_HALTED, "", 0, 0600, problem);
 
     if (r < 0)
         return r;
-    r = seal_and_switch(rotation, problem);
-    if (!instance)
-        return r;
+    r = instance_halt(&rotation->place.instance, problem);
+    if (r == 0)
+        r = seal_and_switch(rotation, problem);
 
-    int started = instance_start(instance, r == 0 ? problem : NULL);
+    int started = start(rotation, r == 0 ? problem : NULL);
 
     return r != 0 ? r : started < 0 ? started : await_node(rotation, problem);
+}
+
+static int resume(Rotation *rotation, Problem *problem)
+{
+    char mark[PATH_MAX + sizeof("/" INSTANCE_HALTED)];
+    int r;
+
+    (void)snprintf(mark, sizeof(mark), "%s/" INSTANCE_HALTED, rotation->place.directory);
+    if (!rotation->place.installed || access(mark, F_OK) < 0)
+        return 0;
+    fprintf(stderr, "An earlier 'kqctl node rotate' was cut off while the node was stopped: it is started again.\n");
+    rotation->resumed = true;
+    r = start(rotation, problem);
+    return r == 0 ? await_node(rotation, problem) : r;
+}
+
+static int report_sealing(const Rotation *rotation, Problem *problem)
+{
+    fprintf(stderr, "%s\n",
+            rotation->finish
+                ? "The old sealing key is gone: only shares that are sealed to the new one are taken."
+                : "Shares that are sealed to the old key are still taken. Give this card to 'kqctl roster add --replace' on every "
+                  "client that makes keys; then: kqctl node rotate --sealing --finish");
+    return print_card(rotation, NULL, problem);
 }
 
 static int rotate_sealing(Rotation *rotation, Problem *problem)
@@ -255,20 +268,15 @@ static int rotate_sealing(Rotation *rotation, Problem *problem)
     bool under_way = secret_size(rotation->keys.sealing) == 2 * HPKE_PRIVATE_KEY_SIZE;
     int r = 0;
 
+    if (rotation->finish && !under_way && rotation->resumed) /* what was cut off had dropped the old key already */
+        return report_sealing(rotation, problem);
     if (rotation->finish && !under_way)
         return problem_set(problem, -ENOENT, "no rotation of the sealing key is under way: 'kqctl node rotate --sealing' begins one");
     if (!under_way)
         r = begin_sealing(rotation, problem);
     if (r == 0)
         r = seal_at_rest(rotation, problem);
-    if (r < 0)
-        return r;
-    fprintf(stderr, "%s\n",
-            rotation->finish
-                ? "The old sealing key is gone: only shares that are sealed to the new one are taken."
-                : "Shares that are sealed to the old key are still taken. Give this card to 'kqctl roster add --replace' on every "
-                  "client that makes keys; then: kqctl node rotate --sealing --finish");
-    return print_card(rotation, NULL, problem);
+    return r == 0 ? report_sealing(rotation, problem) : r;
 }
 
 /* ---- The recovery key ---- */
@@ -333,5 +341,12 @@ int verb_node_rotate(const Call *call, Problem *problem)
         r = node_place_lock(&rotation.place, &rotation.lock, problem);
     if (r == 0)
         r = node_place_read_keys(&rotation.place, &rotation.keys, problem);
-    return r == 0 ? what->rotate(&rotation, problem) : r;
+    if (r == 0)
+        r = resume(&rotation, problem);
+    if (r != 0)
+        return r;
+    r = what->rotate(&rotation, problem);
+    if (rotation.place.installed)
+        labels_restore(rotation.place.directory);
+    return r;
 }

@@ -58,7 +58,7 @@ static const Option options[OPTION_MAX] = {
     [OPTION_FINISH] = {"finish", NULL, "the new key is known everywhere: let the old one go"},
     [OPTION_DESTROYED] = {"destroyed", NULL, "list the ids of destroyed keys instead, for node restore"},
     [OPTION_DESTROYED_FILE] = {"destroyed", "FILE",
-                               "ids of keys that were destroyed since, which must not come back: see key list --destroyed"},
+                               "ids of keys destroyed since, which must not come back: see key list --destroyed; 'none': there are none"},
     [OPTION_RESTORE_DIRECTORY] = {"directory", "DIR", "where to put a node that was made with --no-separation"},
 };
 

@@ -2,11 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <string.h>
 
 #include "base/crypto.h"
 #include "base/file.h"
+#include "ctl/folder.h"
 #include "ctl/terminal.h"
 
 #define CHECK_SIZE     3
@@ -137,24 +137,10 @@ static int parse(const Secret *text, Secret **ret_key, Problem *problem)
 
 /* ---- Showing ---- */
 
-static int open_above(const char *path, const char **ret_name)
-{
-    const char *slash = strrchr(path, '/');
-    char above[PATH_MAX];
-
-    *ret_name = slash ? slash + 1 : path;
-    if (snprintf(above, sizeof(above), "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".") >= (int)sizeof(above))
-        return -ENAMETOOLONG;
-
-    int fd = open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-    return fd < 0 ? -errno : fd;
-}
-
 static int write_file(const Secret *text, const char *path, Problem *problem)
 {
     const char *name;
-    _cleanup_close_ int directory = open_above(path, &name);
+    _cleanup_close_ int directory = folder_above(path, &name);
     int r = directory < 0 ? directory : file_create(directory, name, secret_declassify(text), secret_size(text), 0600); /* the operator's */
 
     return r < 0 ? problem_set(problem, r, "the recovery key cannot be written to %s: %s", path, strerror(-r)) : 0;

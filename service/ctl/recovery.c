@@ -221,6 +221,16 @@ int recovery_read(const char *directory_path, Bytes *ret_file, Problem *problem)
     return r;
 }
 
+int recovery_identity(const Bytes *file, uint8_t ret_identity[32], Problem *problem)
+{
+    _cleanup_recovery_ Recovery recovery = {0};
+    int r = parse(file, &recovery, problem);
+
+    if (r == 0)
+        memcpy(ret_identity, recovery.identity_key.data, NODE_PUBLIC_KEY_SIZE);
+    return r;
+}
+
 static int check_recovery_key(const Recovery *recovery, const Secret *key, Problem *problem)
 {
     uint8_t public[RECOVERY_KEY_SIZE];

@@ -24,6 +24,8 @@ int recovery_renew(const char *directory_path, const char *name, const NodeKeys 
 
 /* The file as it is, having been parsed. Errors: -ENOENT, -EBADMSG; -errno. */
 int recovery_read(const char *directory_path, Bytes *ret_file, Problem *problem) _must_check_;
+/* The identity key (public) of what recovery_read() gave. Errors: -EBADMSG. */
+int recovery_identity(const Bytes *file, uint8_t ret_identity[32], Problem *problem) _must_check_;
 /* Open what recovery_read() gave, on any host. `ret_keys` is to be released with node_keys_clear(). Errors: -EKEYREJECTED this is not the
  * recovery key of that node, and the problem shows both public halves; -EBADMSG damaged. */
 int recovery_open(const Bytes *file, const Secret *recovery_key, NodeKeys *ret_keys, Problem *problem) _must_check_;

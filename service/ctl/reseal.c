@@ -14,7 +14,8 @@
 #define BESIDE "keys.resealed" /* a node does not know this name */
 
 typedef struct Work {
-    int from, to; /* directories of keys */
+    int from, to;       /* directories of keys */
+    struct stat status; /* of `from` */
     Secret *keys[2];
     uint8_t public_key[HPKE_PUBLIC_KEY_SIZE];
     ResealCount count;
@@ -64,15 +65,11 @@ static int each_name(int directory, int (*visit)(void *userdata, const char *nam
 
 static int open_keys(int state, Work *work)
 {
-    struct stat status;
-
     work->from = openat(state, STATE_KEYS, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    if (work->from < 0 || fstat(work->from, &status) < 0 || mkdirat(state, BESIDE, 0700) < 0)
+    if (work->from < 0 || fstat(work->from, &work->status) < 0 || mkdirat(state, BESIDE, 0700) < 0)
         return -errno;
     work->to = openat(state, BESIDE, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    if (work->to < 0 || fchown(work->to, status.st_uid, status.st_gid) < 0 || fchmod(work->to, status.st_mode & 07777) < 0)
-        return -errno;
-    return 0;
+    return work->to < 0 ? -errno : 0;
 }
 
 /* ---- One file ---- */
@@ -92,8 +89,7 @@ static int put(const Work *work, const char *name, const Bytes *content)
 
     int r = file_create(work->to, name, content->data, content->size, status.st_mode & 0777);
 
-    if (r == 0 && (fchownat(work->to, name, status.st_uid, status.st_gid, AT_SYMLINK_NOFOLLOW) < 0 ||
-                   fchmodat(work->to, name, status.st_mode & 0777, 0) < 0)) /* whatever our umask is */
+    if (r == 0 && fchownat(work->to, name, status.st_uid, status.st_gid, AT_SYMLINK_NOFOLLOW) < 0)
         r = -errno;
     return r;
 }
@@ -210,8 +206,11 @@ static int take_keys(Work *work, const Secret *keys)
     return r == 0 ? hpke_key_public(work->keys[0], work->public_key) : r;
 }
 
+/* Given to the node's user only when it is full: before, nobody else can put anything into it, and lead us astray. */
 static int exchange(int state, const Work *work)
 {
+    if (fchown(work->to, work->status.st_uid, work->status.st_gid) < 0 || fchmod(work->to, work->status.st_mode & 07777) < 0)
+        return -errno;
     if (fsync(work->to) < 0 || renameat2(state, BESIDE, state, STATE_KEYS, RENAME_EXCHANGE) < 0)
         return -errno;
     return fsync(state) < 0 ? -EUCLEAN : 0;

@@ -8,6 +8,7 @@
 
 #include "base/array.h"
 #include "base/file.h"
+#include "ctl/folder.h"
 #include "ctl/workshop.h"
 
 #define BESIDE   ".restoring"
@@ -131,41 +132,25 @@ int key_ids_add_tombstones(int state, KeyIds *ids, Problem *problem)
 
 /* ---- Directories ---- */
 
-static int open_parent(const char *path, const char **ret_name)
+static int make_directory(int parent, const char *name, int *ret_fd)
 {
-    const char *slash = strrchr(path, '/');
-    char above[PATH_MAX];
-
-    (void)snprintf(above, sizeof(above), "%.*s", (int)(slash - path) + 1, path); /* State= is absolute */
-    *ret_name = slash + 1;
-
-    int fd = open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-    return fd < 0 ? -errno : fd;
-}
-
-static int own(const RestoreState *restore, int directory, const char *name, mode_t mode)
-{
-    if (restore->user != (uid_t)-1 && fchownat(directory, name, restore->user, restore->group, AT_SYMLINK_NOFOLLOW) < 0)
-        return -errno;
-    return fchmodat(directory, name, mode, 0) < 0 ? -errno : 0; /* whatever our umask is */
-}
-
-static int make_directory(const RestoreState *restore, int parent, const char *name, bool for_loader, int *ret_fd)
-{
-    _cleanup_close_ int fd = -1;
-
     if (mkdirat(parent, name, 0700) < 0)
         return -errno;
-    fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
     if (fd < 0)
         return -errno;
+    *ret_fd = fd;
+    return 0;
+}
 
-    int r = own(restore, parent, name, for_loader && restore->separation ? 0750 : 0700);
-
-    if (r == 0)
-        *ret_fd = TAKE_FD(fd);
-    return r;
+/* Last, when it is full: before, nobody else can put anything into it, and lead us astray. */
+static int give_directory(const RestoreState *restore, int directory, bool for_loader)
+{
+    if (restore->user != (uid_t)-1 && fchown(directory, restore->user, restore->group) < 0)
+        return -errno;
+    return fchmod(directory, for_loader && restore->separation ? 0750 : 0700) < 0 ? -errno : 0;
 }
 
 /* ---- Files ---- */
@@ -189,10 +174,12 @@ static int put(const Making *making, const char *name, StateKind kind, const Byt
     int directory = !slash                                                       ? making->directory
                     : strncmp(name, STATE_KEYS "/", strlen(STATE_KEYS "/")) == 0 ? making->keys
                                                                                  : making->failures;
-    mode_t mode = state_file_mode(kind, making->restore->separation);
-    int r = file_create(directory, file, content->data, content->size, mode);
+    const RestoreState *restore = making->restore;
+    int r = file_create(directory, file, content->data, content->size, state_file_mode(kind, restore->separation));
 
-    return r < 0 ? r : own(making->restore, directory, file, mode);
+    if (r == 0 && restore->user != (uid_t)-1 && fchownat(directory, file, restore->user, restore->group, AT_SYMLINK_NOFOLLOW) < 0)
+        r = -errno;
+    return r;
 }
 
 static int put_file(const Making *making, const BackupFile *file)
@@ -244,16 +231,22 @@ static int put_files(const Making *making)
 static int fill(RestoreState *restore, int parent, const char *name)
 {
     _cleanup_(making_clear) Making making = {restore, -1, -1, -1};
-    int r = make_directory(restore, parent, name, true, &making.directory);
+    int r = make_directory(parent, name, &making.directory);
 
     if (r == 0)
         r = file_create(making.directory, UNFIT, "", 0, 0600);
     if (r == 0)
-        r = make_directory(restore, making.directory, STATE_KEYS, true, &making.keys);
+        r = make_directory(making.directory, STATE_KEYS, &making.keys);
     if (r == 0)
-        r = make_directory(restore, making.directory, STATE_FAILURES, false, &making.failures);
+        r = make_directory(making.directory, STATE_FAILURES, &making.failures);
     if (r == 0)
         r = put_files(&making);
+    if (r == 0)
+        r = give_directory(restore, making.keys, true);
+    if (r == 0)
+        r = give_directory(restore, making.failures, false);
+    if (r == 0)
+        r = give_directory(restore, making.directory, true);
     return r == 0 && fsync(parent) < 0 ? -errno : r;
 }
 
@@ -308,7 +301,7 @@ int restore_state_make(RestoreState *restore, Problem *problem)
 {
     const char *name;
     char beside[NAME_MAX + 1];
-    _cleanup_close_ int parent = open_parent(restore->path, &name);
+    _cleanup_close_ int parent = folder_above(restore->path, &name);
     int r = parent < 0 ? parent : beside_name(name, beside);
 
     if (r == 0)
@@ -340,7 +333,7 @@ int restore_state_finish(RestoreState *restore, Problem *problem)
 {
     const char *name;
     char beside[NAME_MAX + 1];
-    _cleanup_close_ int parent = open_parent(restore->path, &name);
+    _cleanup_close_ int parent = folder_above(restore->path, &name);
     int r = parent < 0 ? parent : beside_name(name, beside);
     bool exchanged = r == 0 && is_there(parent, name);
 

@@ -29,6 +29,20 @@ static const char *find_problem(const Check *check, const NodeState *state, char
     return state->problem;
 }
 
+/* Cards whose names were exchanged by hand: keys and index are right, and whoever goes to a host goes to the wrong one. */
+static const char *find_name(const Check *check, const NodeState *state, char room[256])
+{
+    if (!state->own_name || strcmp(state->own_name, state->name) == 0)
+        return NULL;
+    (void)snprintf(room, 256, "it calls itself %.32s", state->own_name);
+    return room;
+}
+
+static const char *find_locked(const Check *check, const NodeState *state, char room[256])
+{
+    return state->pin_locked ? LOCKED_WORDS : NULL;
+}
+
 static const char *find_version(const Check *check, const NodeState *state, char room[256])
 {
     if (!state->version || strcmp(state->version, KEYQUORUM_VERSION) == 0)
@@ -62,18 +76,23 @@ static const char *find_pin(const Check *check, const NodeState *state, char roo
 
 static const char *find_permissions(const Check *check, const NodeState *state, char room[256])
 {
-    char lacking[PERMISSIONS_TEXT_SIZE];
+    char lacking[PERMISSIONS_TEXT_SIZE], wanted[PERMISSIONS_TEXT_SIZE];
 
     if (!state->client || (NEEDED_BY_SIGNER & ~state->permissions) == 0)
         return NULL;
     permissions_format(NEEDED_BY_SIGNER & ~state->permissions, lacking);
-    (void)snprintf(room, 256,
-                   "this client (%s) lacks the permission %s there, which a signer needs: 'kqctl node authorize CARD --allow' on its host",
-                   state->client, lacking);
+    permissions_format(NEEDED_BY_SIGNER | state->permissions, wanted); /* the list takes the place of the one before */
+    (void)snprintf(
+        room, 256,
+        "this client (%s) lacks the permission %s there, which a signer needs: 'kqctl node authorize CARD --allow %s' on its host",
+        state->client, lacking, wanted);
     return room;
 }
 
-static const Finding findings[] = {find_problem, find_version, find_clock, find_pin, find_permissions};
+/* What is worth knowing and needs nothing: versions differ while hosts are brought up to date one after the other, and the protocol, which
+ * must be the same, is find_problem()'s. */
+static const Finding remarks[] = {find_version};
+static const Finding findings[] = {find_problem, find_name, find_locked, find_clock, find_pin, find_permissions};
 
 /* Of the nodes' PIN versions, the newest that k nodes have or are past. */
 static uint64_t newest_pin(const Check *check)
@@ -110,35 +129,49 @@ static void print_line(const NodeState *state, const char *words)
     putchar('\n');
 }
 
-static void print_node(const Check *check, const NodeState *state)
+static void print_all(const Finding *all, size_t n, const Check *check, const NodeState *state)
 {
     char room[256];
 
-    if (count_findings(check, state) == 0)
-        print_line(state, "as the roster says");
-    for (size_t i = 0; i < ELEMENTS(findings); i++) {
-        const char *words = findings[i](check, state, room);
+    for (size_t i = 0; i < n; i++) {
+        const char *words = all[i](check, state, room);
 
         if (words)
             print_line(state, words);
     }
 }
 
+static void print_node(const Check *check, const NodeState *state)
+{
+    if (count_findings(check, state) == 0)
+        print_line(state, "as the roster says");
+    print_all(findings, ELEMENTS(findings), check, state);
+    print_all(remarks, ELEMENTS(remarks), check, state);
+}
+
 /* ---- JSON ---- */
+
+static Document *list_all(const Finding *all, size_t n, const Check *check, const NodeState *state)
+{
+    Document *list = document_list();
+    char room[256];
+
+    for (size_t i = 0; i < n; i++)
+        document_append_text(list, all[i](check, state, room));
+    return list;
+}
 
 static Document *node_document(const Check *check, const NodeState *state)
 {
-    Document *node = document_new(), *list = document_list();
-    char room[256];
+    Document *node = document_new();
 
-    for (size_t i = 0; i < ELEMENTS(findings); i++)
-        document_append_text(list, findings[i](check, state, room));
     document_text(node, "name", state->name);
     document_number(node, "index", state->index);
     document_text(node, "address", state->address);
     document_flag(node, "reachable", state->reachable);
     document_flag(node, "good", count_findings(check, state) == 0);
-    document_add(node, "findings", list);
+    document_add(node, "findings", list_all(findings, ELEMENTS(findings), check, state));
+    document_add(node, "remarks", list_all(remarks, ELEMENTS(remarks), check, state));
     return node;
 }
 

@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <syslog.h>
 
+#include "base/file.h"
 #include "ctl/terminal.h"
 
 int session_roster(const Call *call, Roster **ret_roster, Problem *problem)
@@ -40,6 +42,20 @@ int session_open(const Call *call, int (*progress)(void *userdata, uint64_t trie
 
 /* ---- PIN ---- */
 
+/* As for a key. A pipe is nobody's but the two ends'. */
+static int check_pin_file(int fd, const char *path, Problem *problem)
+{
+    struct stat status;
+
+    if (fstat(fd, &status) < 0)
+        return problem_set(problem, -errno, "the PIN file %s: %s", path, strerror(errno));
+    if (S_ISREG(status.st_mode) && status.st_mode & FILE_NO_STRANGERS)
+        return problem_set(problem, -EKEYREJECTED,
+                           "the PIN file %s is open to others (mode %04o): run 'chmod 600 %s', and consider who has read it", path,
+                           (unsigned)(status.st_mode & 07777), path);
+    return 0;
+}
+
 static int read_pin_file(const char *path, Secret **ret_pin, Problem *problem)
 {
     bool is_stdin = strcmp(path, "-") == 0;
@@ -48,6 +64,9 @@ static int read_pin_file(const char *path, Secret **ret_pin, Problem *problem)
 
     if (!is_stdin && opened < 0)
         return problem_set(problem, -errno, "the PIN file %s cannot be opened: %s", path, strerror(errno));
+    r = is_stdin ? 0 : check_pin_file(opened, path, problem);
+    if (r < 0)
+        return r;
     r = terminal_read_line(is_stdin ? STDIN_FILENO : opened, PIN_SIZE_MAX, ret_pin);
     if (r == -ENODATA)
         return problem_set(problem, -EINVAL, "the PIN file %s has no PIN in its first line", path);
@@ -56,13 +75,22 @@ static int read_pin_file(const char *path, Secret **ret_pin, Problem *problem)
     return r < 0 ? problem_set(problem, r, "the PIN cannot be read from %s: %s", path, strerror(-r)) : 0;
 }
 
+static int ask(const char *question, Secret **ret_pin, Problem *problem)
+{
+    int r = terminal_ask_secret(question, PIN_SIZE_MAX, ret_pin, problem);
+
+    if (r == -ENODATA)
+        return problem_set(problem, r, "no PIN was given; nothing was done");
+    return r == -EMSGSIZE ? problem_set(problem, r, "a PIN has %d to %d bytes", PIN_SIZE_MIN, PIN_SIZE_MAX) : r;
+}
+
 static int ask_twice(Secret **ret_pin, Problem *problem)
 {
     _cleanup_secret_ Secret *again = NULL;
-    int r = terminal_ask_secret("New PIN", PIN_SIZE_MAX, ret_pin, problem);
+    int r = ask("New PIN", ret_pin, problem);
 
     if (r == 0)
-        r = terminal_ask_secret("New PIN, again", PIN_SIZE_MAX, &again, problem);
+        r = ask("New PIN, again", &again, problem);
     if (r == 0 && !secret_equal(*ret_pin, again))
         return problem_set(problem, -EINVAL, "the two PINs differ; nothing was changed");
     return r;
@@ -72,9 +100,7 @@ int session_pin(const Call *call, bool twice, Secret **ret_pin, Problem *problem
 {
     _cleanup_secret_ Secret *pin = NULL;
     const char *path = call->options[OPTION_PIN_FILE];
-    int r = path    ? read_pin_file(path, &pin, problem)
-            : twice ? ask_twice(&pin, problem)
-                    : terminal_ask_secret("PIN", PIN_SIZE_MAX, &pin, problem);
+    int r = path ? read_pin_file(path, &pin, problem) : twice ? ask_twice(&pin, problem) : ask("PIN", &pin, problem);
 
     if (r != 0)
         return r;

@@ -15,6 +15,9 @@ int session_pin(const Call *call, bool twice, Secret **ret_pin, Problem *problem
 /* Ask for the PIN and prove it to the nodes. `ret_pin` (may be NULL): the PIN, where it is needed further. */
 int session_login(const Call *call, Quorum *quorum, Secret **ret_pin, Problem *problem) _must_check_;
 
+/* What is found at a node that refuses the right PIN, too. */
+#define LOCKED_WORDS "it has locked this client after too many wrong PINs: 'kqctl node reset-pin' on its host"
+
 /* The key that `text` names: its key id, the id's first digits (at least 8), or its label, if only one key has it.
  * Errors: QUORUM_E_UNKNOWN_KEY; -EINVAL several keys fit; quorum_keys()'s. */
 int session_key(Quorum *quorum, const char *text, QuorumKey **ret_key, Problem *problem) _must_check_;

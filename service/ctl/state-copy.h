@@ -22,7 +22,6 @@ void state_copy_clear(StateCopy *copy);
 /* Read all of a node's files as they were at one moment: the directories are listed before and after, and if anything was replaced between,
  * it is read again. Errors: -EBUSY it changes all the time; -E2BIG too many files; -errno. */
 int state_copy_read(const char *state, StateCopy *ret_copy, Problem *problem) _must_check_;
-const StateFile *state_copy_find(const StateCopy *copy, const char *name);
 
 /* Take out what is of no use in a backup: shares of keys that are not finished, shares that do not fit their record, files that are damaged
  * (a tombstone says what it has to say by being there). Each loss is told. Returns how many. */

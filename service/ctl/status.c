@@ -21,6 +21,11 @@ static const char *find_problem(const NodeState *state, char room[256])
     return state->problem;
 }
 
+static const char *find_locked(const NodeState *state, char room[256])
+{
+    return state->pin_locked ? LOCKED_WORDS : NULL;
+}
+
 static const char *find_unusable(const NodeState *state, char room[256])
 {
     if (state->unusable == 0)
@@ -61,7 +66,7 @@ static const char *find_byte_quota(const NodeState *state, char room[256])
     return room;
 }
 
-static const Finding findings[] = {find_problem, find_unusable, find_pending, find_quota, find_byte_quota};
+static const Finding findings[] = {find_problem, find_locked, find_unusable, find_pending, find_quota, find_byte_quota};
 
 static bool is_good(const NodeState *state)
 {
@@ -75,17 +80,25 @@ static bool is_good(const NodeState *state)
 
 /* ---- Text ---- */
 
+static void format_quota(uint64_t used, uint64_t max, char ret_text[48])
+{
+    if (max > 0)
+        (void)snprintf(ret_text, 48, "%" PRIu64 "/%" PRIu64, used, max);
+    else
+        (void)snprintf(ret_text, 48, "-");
+}
+
 static void print_row(const NodeState *state)
 {
     char quota[48], bytes[48];
 
     printf("%-16s %5u ", state->name, state->index);
     if (!state->reachable) {
-        printf("down\n");
+        printf("%s\n", state->refused ? "refused" : "down");
         return;
     }
-    (void)snprintf(quota, sizeof(quota), "%" PRIu64 "/%" PRIu64, state->key_quota_used, state->key_quota_max);
-    (void)snprintf(bytes, sizeof(bytes), "%" PRIu64 "/%" PRIu64, state->key_bytes_used, state->key_bytes_max);
+    format_quota(state->key_quota_used, state->key_quota_max, quota);
+    format_quota(state->key_bytes_used, state->key_bytes_max, bytes);
     printf("up     ");
     terminal_print(state->version ? state->version : "?", 8);
     putchar(' ');
@@ -154,6 +167,7 @@ static void add_details(Document *node, const NodeState *state)
     document_text(node, "custody", state->custody);
     document_flag(node, "separation", state->separation);
     document_flag(node, "initialized", state->initialized);
+    document_flag(node, "pinLocked", state->pin_locked);
     document_number(node, "pinVersion", state->pin_version);
     document_add(node, "keys", keys_document(state));
     document_number(node, "signatures", state->signatures);
@@ -178,6 +192,7 @@ static void print_document(const Roster *roster, const NodeState *states, bool g
         document_number(node, "index", states[i].index);
         document_text(node, "address", states[i].address);
         document_flag(node, "reachable", states[i].reachable);
+        document_flag(node, "refused", states[i].refused);
         if (states[i].reachable)
             add_details(node, &states[i]);
         document_add(node, "problems", findings_document(&states[i]));

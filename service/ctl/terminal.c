@@ -147,7 +147,7 @@ int terminal_ask_secret(const char *question, size_t size_max, Secret **ret_answ
     int r = secret_new(size_max, &line.text);
 
     if (r < 0)
-        return problem_set(problem, r, "memory for the PIN cannot be locked: %s", strerror(-r));
+        return problem_set(problem, r, "memory for what is typed in cannot be locked: %s", strerror(-r));
     r = keyboard_open(&keyboard, problem);
     if (r != 0)
         return r;

@@ -8,6 +8,8 @@
 
 #include "base/file.h"
 
+#define DEPTH_MAX 16 /* of a tree that is removed: what nodes and kqctl make is not half as deep */
+
 int place_find(const char *directory, Place *ret_place, Problem *problem)
 {
     char text[PATH_MAX];
@@ -37,38 +39,47 @@ int place_find(const char *directory, Place *ret_place, Problem *problem)
 
 /* ---- Removing ---- */
 
-static int remove_entry(int directory, const char *name)
+static int remove_tree(int parent, const char *name, unsigned depth);
+
+static int remove_entry(int directory, const char *name, unsigned depth)
 {
     if (unlinkat(directory, name, 0) == 0 || errno == ENOENT)
         return 0;
-    return errno == EISDIR || errno == EPERM ? workshop_remove_tree(directory, name) : -errno;
+    return errno == EISDIR || errno == EPERM ? remove_tree(directory, name, depth) : -errno;
 }
 
-static int empty_directory(DIR *directory)
+static int empty_directory(DIR *directory, unsigned depth)
 {
     int r = 0;
 
     for (struct dirent *entry; r == 0 && (entry = readdir(directory));)
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            r = remove_entry(dirfd(directory), entry->d_name);
+            r = remove_entry(dirfd(directory), entry->d_name, depth);
     return r;
 }
 
-int workshop_remove_tree(int parent, const char *name)
+/* `depth`: how many levels the tree may have. Each is open, and on the stack, while those below it go; another user may have made it. */
+static int remove_tree(int parent, const char *name, unsigned depth)
 {
-    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    _cleanup_close_ int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     DIR *directory = fd < 0 ? NULL : fdopendir(fd);
     int r = directory ? 0 : -errno;
 
     if (r == -ENOENT)
         return 0;
     if (r == 0) {
-        r = empty_directory(directory);
+        fd = -1; /* the stream's */
+        r = depth > 0 ? empty_directory(directory, depth - 1) : 0;
         (void)closedir(directory);
     }
     if (r == 0 && unlinkat(parent, name, AT_REMOVEDIR) < 0)
         r = -errno;
     return r;
+}
+
+int workshop_remove_tree(int parent, const char *name)
+{
+    return remove_tree(parent, name, DEPTH_MAX);
 }
 
 /* ---- Making ---- */

@@ -33,5 +33,6 @@ int workshop_finish(Workshop *workshop, const Place *place, Problem *problem) _m
 void workshop_close(Workshop *workshop);
 #define _cleanup_workshop_ _cleanup_(workshop_close)
 
-/* Remove a directory and everything in it; what is not there is removed already. Follows no links. Errors: -errno. */
+/* Remove a directory and everything in it; what is not there is removed already. Follows no links. Errors: -ENOTEMPTY
+ * it is nested deeper than 16 levels; -errno. */
 int workshop_remove_tree(int parent, const char *name);

@@ -165,6 +165,15 @@ void node_answers_describe(const Quorum *quorum, const NodeAnswers *answers, Pro
     (void)problem_set(problem, 0, "%s", text);
 }
 
+void node_words_add(const Quorum *quorum, unsigned index, const char *words, Problem *problem)
+{
+    size_t used = problem ? strlen(problem->text) : 0;
+
+    if (problem)
+        (void)snprintf(problem->text + used, sizeof(problem->text) - used, "%s%s (%u): %s", used > 0 ? "; " : "",
+                       quorum->roster->nodes[index - 1].name, index, words);
+}
+
 Microseconds quorum_deadline(const Quorum *quorum)
 {
     return clock_now() + quorum->roster->timeout;

@@ -12,6 +12,8 @@ typedef uint32_t NodeSet;
 
 #define NODE_SET_OF(index) ((NodeSet)1 << ((index)-1))
 
+#define NODE_WORDS_SIZE 512 /* what is wrong with one node: a refused pin is shown beside those that were expected */
+
 NodeSet node_set_all(unsigned n);
 unsigned node_set_count(NodeSet nodes);
 
@@ -22,12 +24,12 @@ typedef enum AskConnection {
 } AskConnection;
 
 typedef struct NodeAnswer {
-    int r;                  /* 0: the node answered (`error` says how); -errno: it did not (down, late, broken) */
-    NodeError error;        /* NODE_ERROR_NONE: `output` is filled */
-    NodeErrorDetail detail; /* of an error */
-    void *output;           /* structure of the output layout, malloc'd; NULL if there is none */
-    char words[256];        /* why not, for people; empty on success */
-    Microseconds took;      /* from the beginning to the answer, connecting included */
+    int r;                       /* 0: the node answered (`error` says how); -errno: it did not (down, late, broken) */
+    NodeError error;             /* NODE_ERROR_NONE: `output` is filled */
+    NodeErrorDetail detail;      /* of an error */
+    void *output;                /* structure of the output layout, malloc'd; NULL if there is none */
+    char words[NODE_WORDS_SIZE]; /* why not, for people; empty on success */
+    Microseconds took;           /* from the beginning to the answer, connecting included */
 } NodeAnswer;
 
 typedef struct NodeAnswers {
@@ -50,6 +52,8 @@ int quorum_ask(Quorum *quorum, NodeSet nodes, AskConnection connection, const ch
 NodeSet node_answers_good(const NodeAnswers *answers);
 /* "alpha (1): answered; beta (2): connection refused; …" for those that did not answer well. */
 void node_answers_describe(const Quorum *quorum, const NodeAnswers *answers, Problem *problem);
+/* The same, one by one: add "; beta (2): connection refused" (the first without semicolon). `problem` may be NULL. */
+void node_words_add(const Quorum *quorum, unsigned index, const char *words, Problem *problem);
 /* A usual deadline for one question: now + the roster's time-out. */
 Microseconds quorum_deadline(const Quorum *quorum);
 /* Log through the hooks. */

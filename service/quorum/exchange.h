@@ -42,8 +42,8 @@ typedef struct Exchange {
     int r;           /* 0: the node answered; -errno: it did not */
     NodeError error; /* of the answer */
     NodeErrorDetail detail;
-    Reply *reply;    /* NULL on error, and without a question */
-    char words[256]; /* why not; empty on success */
+    Reply *reply;                /* NULL on error, and without a question */
+    char words[NODE_WORDS_SIZE]; /* why not; empty on success */
 } Exchange;
 
 /* `login` is needed for ASK_LOGGED_IN only; the exchange takes its own reference. */

@@ -219,6 +219,17 @@ static int look_at_key(Quorum *quorum, Problem *problem)
     return 0;
 }
 
+int follow_key(Quorum *quorum, Problem *problem)
+{
+    int r = 0;
+
+    (void)pthread_mutex_lock(&quorum->follow.lock);
+    if (roster_needs_client_key(quorum->current))
+        r = look_at_key(quorum, problem);
+    (void)pthread_mutex_unlock(&quorum->follow.lock);
+    return r;
+}
+
 /* ---- Contacts ------------------------------------------------------------------------------------------------------------------ */
 
 void follow_init(Quorum *quorum)

@@ -33,6 +33,8 @@ void follow_forked(Quorum *quorum);
 
 /* Look at the roster's file, if it has one. */
 void follow_roster(Quorum *quorum);
+/* Look at the client's key, if the roster has a use for it. Errors: those of tls_identity_read(), if none was read before. */
+int follow_key(Quorum *quorum, Problem *problem) _must_check_;
 /* Look at both files: what there is to know for a connection to the node; a reference of each. The identity is NULL where none is needed.
  * Errors: those of tls_identity_read(). */
 int follow_contact(Quorum *quorum, unsigned index, Roster **ret_roster, TlsIdentity **ret_identity, Problem *problem) _must_check_;

@@ -94,13 +94,17 @@ static int check_first(const Init *init, Problem *problem)
         return problem_set(problem, QUORUM_E_TOO_FEW_NODES, "all %u nodes must be there. %s", init->roster->n, words.text);
     }
     if (init->fresh == 0)
-        return problem_set(problem, QUORUM_E_REFUSED,
-                           "the nodes have their token and PIN already; a forgotten PIN is replaced with --reset-pin");
+        return problem_set(
+            problem, QUORUM_E_REFUSED,
+            "the nodes have their token and PIN already; a forgotten PIN is replaced with --reset-pin, for nodes on other hosts "
+            "with 'kqctl node reset-pin' there");
     for (unsigned i = 1; i <= init->roster->n; i++)
         if (init->members & NODE_SET_OF(i) && !is_new(status_of(init, i)))
-            return problem_set(problem, QUORUM_E_REFUSED,
-                               "node %s (%u) is in use in this token already; --reset-pin takes in new nodes and replaces the PIN",
-                               init->roster->nodes[i - 1].name, i);
+            return problem_set(
+                problem, QUORUM_E_REFUSED,
+                "node %s (%u) is in use in this token already; --reset-pin takes in new nodes and replaces the PIN, where the "
+                "nodes are on this host; on other hosts 'kqctl node reset-pin' replaces it",
+                init->roster->nodes[i - 1].name, i);
     return check_permissions(init, problem);
 }
 
@@ -143,14 +147,6 @@ static uint64_t next_version(const Init *init)
     return newest + 1;
 }
 
-static void add_words(Problem *words, const NodeCard *card, unsigned index, const char *what)
-{
-    if (*words->text)
-        (void)problem_prefix(words, 0, "%s (%u): %s", card->name, index, what);
-    else
-        (void)problem_set(words, 0, "%s (%u): %s", card->name, index, what);
-}
-
 static int init_node(const Init *init, unsigned index, bool *ret_done, Problem *words)
 {
     const Roster *roster = init->roster;
@@ -179,7 +175,7 @@ static int init_node(const Init *init, unsigned index, bool *ret_done, Problem *
     if (*ret_done)
         peer_note_hello(init->quorum, index, init->version, 0);
     else
-        add_words(words, &roster->nodes[index - 1], index, answers.of[index - 1].words);
+        node_words_add(init->quorum, index, answers.of[index - 1].words, words);
     return 0;
 }
 

@@ -239,13 +239,16 @@ int login_verdict(const Quorum *quorum, const LoginCount *count, bool *ret_decid
     if (accepted >= roster->k)
         return 0;
     if (locked >= enough)
-        return problem_set(
-            problem, QUORUM_E_PIN_LOCKED,
-            "%u of %u nodes have locked this client after too many wrong PINs: 'kqctl node reset-pin' on their hosts", locked,
-            roster->n);
+        return problem_set(problem, QUORUM_E_PIN_LOCKED,
+                           "%u of %u nodes have locked this client after too many wrong PINs: 'kqctl node reset-pin' on their hosts",
+                           locked, roster->n);
+    if (refused + locked >= enough && count->tries_left == 0)
+        return problem_set(problem, QUORUM_E_PIN_INCORRECT,
+                           "%u of %u nodes refuse the PIN; no try is left, this client is locked: 'kqctl node reset-pin' on their hosts",
+                           refused, roster->n);
     if (refused + locked >= enough)
-        return problem_set(problem, QUORUM_E_PIN_INCORRECT, "%u of %u nodes refuse the PIN; %u tries are left", refused, roster->n,
-                           count->tries_left);
+        return problem_set(problem, QUORUM_E_PIN_INCORRECT, "%u of %u nodes refuse the PIN; %u %s left", refused, roster->n,
+                           count->tries_left, count->tries_left == 1 ? "try is" : "tries are");
     *ret_decided = false;
     return 0;
 }

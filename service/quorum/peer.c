@@ -222,7 +222,7 @@ static bool grow_pause(Peer *peer)
 
 void peer_failed(Quorum *quorum, unsigned index, const char *words)
 {
-    char line[320];
+    char line[NODE_WORDS_SIZE + 64];
 
     (void)pthread_mutex_lock(&quorum->lock);
 
@@ -351,12 +351,8 @@ static Microseconds time_taken(const Exchange *exchange)
 bool peer_alive(const Exchange *exchange)
 {
     static const bool of_the_key[NODE_ERROR_MAX] = {
-        [NODE_ERROR_UNKNOWN_KEY] = true,
-        [NODE_ERROR_KEY_DESTROYED] = true,
-        [NODE_ERROR_KEY_PENDING] = true,
-        [NODE_ERROR_KEY_UNUSABLE] = true,
-        [NODE_ERROR_KEY_LOCKED] = true,
-        [NODE_ERROR_PERMISSION_DENIED] = true,
+        [NODE_ERROR_UNKNOWN_KEY] = true,  [NODE_ERROR_KEY_DESTROYED] = true, [NODE_ERROR_KEY_PENDING] = true,
+        [NODE_ERROR_KEY_UNUSABLE] = true, [NODE_ERROR_KEY_LOCKED] = true,    [NODE_ERROR_PERMISSION_DENIED] = true,
     };
 
     return exchange->r == 0 && (exchange->error == NODE_ERROR_NONE || of_the_key[exchange->error]);

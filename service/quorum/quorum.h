@@ -77,6 +77,8 @@ unsigned quorum_pin_tries_left(Quorum *quorum);
 /* Change the PIN on at least max(k, n-k+1) nodes or on none. Errors: as quorum_login(); QUORUM_E_TOO_FEW_NODES; QUORUM_E_REFUSED (too many
  * nodes do not permit it). */
 int quorum_set_pin(Quorum *quorum, const Secret *old_pin, const Secret *new_pin, Problem *problem) _must_check_;
+/* The nodes that the last quorum_set_pin() was not made at, though it succeeded: bit i-1 is node i. `*ret_version`: that of the new PIN. */
+uint32_t quorum_pin_missed(Quorum *quorum, uint64_t *ret_version);
 /* Give fresh nodes their token and first PIN; with `reset`, replace a forgotten PIN (local callers only; the nodes check). All n nodes must
  * be reachable, unless `reset`: then max(k, n-k+1). Errors: QUORUM_E_TOO_FEW_NODES, QUORUM_E_REFUSED (a node belongs to another token). */
 int quorum_init_token(Quorum *quorum, const Secret *pin, bool reset, Problem *problem) _must_check_;
@@ -157,7 +159,10 @@ typedef struct NodeState {
     const char *name; /* owned by the roster */
     char *address;
     bool reachable;
-    char *problem; /* what is wrong with it, in words; NULL: nothing */
+    bool refused;    /* it is there, but it or its TLS key, or this client's, was not accepted; then it is not reachable */
+    bool pin_locked; /* it has locked this client after too many wrong PINs */
+    char *problem;   /* what is wrong with it, in words; NULL: nothing */
+    char *own_name;  /* as it calls itself; NULL: it did not say */
     char *version, *custody;
     bool separation, initialized;
     uint8_t sealing_key[HPKE_PUBLIC_KEY_SIZE], identity_key[32];
@@ -169,7 +174,8 @@ typedef struct NodeState {
     Microseconds latency;                   /* of one GetStatus */
 } NodeState;
 
-/* Ask every node; n entries. Compares with the roster (token, index, n, k, keys, protocol version): differences are in `problem`. */
+/* Ask every node; n entries. Compares with the roster (token, index, n, k, keys, protocol version): differences are in `problem`. Errors:
+ * -ENOMEM; those of tls_identity_read() where this client's own key is at fault. */
 int quorum_status(Quorum *quorum, NodeState **ret_states, Problem *problem) _must_check_;
 void quorum_status_free(NodeState *states, size_t n);
 

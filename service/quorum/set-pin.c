@@ -19,7 +19,6 @@ typedef struct Change {
 /* One durable step at one node. Returns true if the node has taken it; else its words are added to the problem. */
 static bool tell(Change *change, unsigned index, const char *method, const Layout *input, const NodePinInput *parameters, Problem *problem)
 {
-    const NodeCard *card = &change->quorum->roster->nodes[index - 1];
     const void *const inputs[] = {parameters};
     _cleanup_node_answers_ NodeAnswers answers = {0};
     int r = ask_as(change->quorum, change->login, NODE_SET_OF(index), ASK_LOGGED_IN, method, input, inputs, true, &node_no_parameters,
@@ -29,7 +28,7 @@ static bool tell(Change *change, unsigned index, const char *method, const Layou
         return true;
     if (r == 0 && answers.of[index - 1].error == NODE_ERROR_PERMISSION_DENIED)
         change->denying |= NODE_SET_OF(index);
-    (void)problem_prefix(problem, 0, "%s (%u): %s", card->name, index, r < 0 ? strerror(-r) : answers.of[index - 1].words);
+    node_words_add(change->quorum, index, r < 0 ? strerror(-r) : answers.of[index - 1].words, problem);
     return false;
 }
 
@@ -232,6 +231,16 @@ static int log_in_again(Quorum *quorum, Secret *master, Problem *problem)
     return r;
 }
 
+static void note_missed(const Change *change, bool done)
+{
+    Quorum *quorum = change->quorum;
+
+    (void)pthread_mutex_lock(&quorum->lock);
+    quorum->pin_missed = done ? node_set_all(quorum->roster->n) & ~change->nodes : 0;
+    quorum->pin_changed_to = done ? change->version : 0;
+    (void)pthread_mutex_unlock(&quorum->lock);
+}
+
 int quorum_set_pin(Quorum *quorum, const Secret *old_pin, const Secret *new_pin, Problem *problem)
 {
     const Roster *roster = quorum->roster;
@@ -264,5 +273,17 @@ int quorum_set_pin(Quorum *quorum, const Secret *old_pin, const Secret *new_pin,
     };
 
     r = change_pin(&change, problem);
+    note_missed(&change, r == 0);
     return r == 0 ? log_in_again(quorum, TAKE_PTR(new_master), problem) : r;
+}
+
+uint32_t quorum_pin_missed(Quorum *quorum, uint64_t *ret_version)
+{
+    (void)pthread_mutex_lock(&quorum->lock);
+
+    NodeSet missed = quorum->pin_missed;
+
+    *ret_version = quorum->pin_changed_to;
+    (void)pthread_mutex_unlock(&quorum->lock);
+    return missed;
 }

@@ -288,7 +288,7 @@ static const char *said(const Signing *signing, unsigned index)
     if (signing->answered & node)
         return signing->search.n_failed > 0 ? "a partial signature that does not combine with the others" : "a partial signature";
     if (signing->waiting & node)
-        return "nothing: it does not answer";
+        return clock_now() < signing->deadline ? "not waited for" : "nothing: it does not answer";
     return (signing->down | signing->refused) & node ? signing->of[index - 1].words : "not asked";
 }
 

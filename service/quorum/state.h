@@ -21,6 +21,8 @@ struct Quorum {
     uint64_t last_epoch;             /* of the newest Login made */
     uint64_t logged_out_epoch;       /* connections logged in up to this one are closed instead of kept */
     unsigned tries_left;
+    NodeSet pin_missed;      /* by the last change of the PIN; */
+    uint64_t pin_changed_to; /* and its version */
 };
 
 /* The login in force, with a reference for the caller; NULL. */

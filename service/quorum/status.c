@@ -93,6 +93,7 @@ NodeSet status_forbidding(const NodeAnswers *answers, NodePermission permission)
 static void take_status(NodeStatusOutput *status, NodeState *state)
 {
     state->version = TAKE_PTR(status->version);
+    state->own_name = TAKE_PTR(status->name);
     state->custody = TAKE_PTR(status->custody);
     state->separation = status->separation;
     state->initialized = status->initialized;
@@ -135,6 +136,7 @@ static int fill_state(const Quorum *quorum, const Roster *roster, unsigned index
         .name = quorum->roster->nodes[index - 1].name,
         .address = text_copy(roster->nodes[index - 1].address),
         .reachable = answer->r == 0,
+        .refused = answer->r == -EKEYREJECTED,
         .latency = answer->took,
     };
     if (!state->address)
@@ -148,17 +150,73 @@ static int fill_state(const Quorum *quorum, const Roster *roster, unsigned index
     return r;
 }
 
-int quorum_status(Quorum *quorum, NodeState **ret_states, Problem *problem)
+static NodeSet members_of(const Roster *roster, const NodeAnswers *answers)
+{
+    NodeSet members = 0;
+
+    for (unsigned i = 1; i <= roster->n; i++)
+        if (answers->of[i - 1].output && status_is_member(roster, i, answers->of[i - 1].output))
+            members |= NODE_SET_OF(i);
+    return members;
+}
+
+/* Hello says who is locked. A node that does not answer it is not known to have locked anybody. */
+static int ask_locked(Quorum *quorum, NodeSet members, NodeSet *ret_locked)
+{
+    const Roster *roster = quorum->roster;
+    NodeHelloInput hellos[THRESHOLD_NODES_MAX];
+    const void *inputs[THRESHOLD_NODES_MAX];
+    _cleanup_node_answers_ NodeAnswers answers = {0};
+    NodeSet locked = 0;
+
+    for (unsigned i = 1; i <= roster->n; i++) {
+        hellos[i - 1] = (NodeHelloInput){.token = {(uint8_t *)(uintptr_t)roster->token, TOKEN_ID_SIZE}, .index = i};
+        inputs[i - 1] = &hellos[i - 1];
+    }
+
+    int r = quorum_ask(quorum, members, ASK_FRESH, NODE_METHOD("Hello"), &node_hello_input, inputs, false, &node_hello_output,
+                       clock_now() + roster->connect_timeout, &answers);
+
+    for (unsigned i = 1; i <= roster->n && r == 0; i++) {
+        const NodeHelloOutput *hello = answers.of[i - 1].output;
+
+        if (hello && hello->pin_locked)
+            locked |= NODE_SET_OF(i);
+    }
+    *ret_locked = locked;
+    return r;
+}
+
+static int fill_states(Quorum *quorum, NodeState *states)
 {
     const Roster *roster = quorum->roster;
     _cleanup_node_answers_ NodeAnswers answers = {0};
-    NodeState *states = calloc(roster->n, sizeof(*states));
-    int r = states ? status_ask(quorum, &answers) : -ENOMEM;
+    NodeSet locked = 0;
+    int r = status_ask(quorum, &answers);
+
+    if (r == 0)
+        r = ask_locked(quorum, members_of(roster, &answers), &locked);
 
     _cleanup_(roster_freep) Roster *now = quorum_roster_now(quorum);
 
-    for (unsigned i = 1; i <= roster->n && r == 0; i++)
+    for (unsigned i = 1; i <= roster->n && r == 0; i++) {
         r = fill_state(quorum, now, i, &answers.of[i - 1], &states[i - 1]);
+        states[i - 1].pin_locked = (locked & NODE_SET_OF(i)) != 0;
+    }
+    return r;
+}
+
+int quorum_status(Quorum *quorum, NodeState **ret_states, Problem *problem)
+{
+    const Roster *roster = quorum->roster;
+    int r = follow_key(quorum, problem);
+
+    if (r < 0)
+        return r;
+
+    NodeState *states = calloc(roster->n, sizeof(*states));
+
+    r = states ? fill_states(quorum, states) : -ENOMEM;
     if (r < 0) {
         quorum_status_free(states, roster->n);
         return problem_set(problem, r, "out of memory");
@@ -173,6 +231,7 @@ void quorum_status_free(NodeState *states, size_t n)
         free(states[i].address);
         free(states[i].problem);
         free(states[i].version);
+        free(states[i].own_name);
         free(states[i].custody);
         free(states[i].client);
     }

@@ -120,7 +120,8 @@ static void read_and_write(Link *link)
     int flushed = link->error < 0 ? link->error : frame_buffer_flush(link->buffer);
 
     link->unread = filled == 1;
-    link->error = flushed < 0 ? flushed : filled < 0 ? filled : 0;
+    /* Who is refused may find out by writing: what is read then says why. */
+    link->error = filled == -EKEYREJECTED ? filled : flushed < 0 ? flushed : filled < 0 ? filled : 0;
 }
 
 int link_advance(Link *link)
