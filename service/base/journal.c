@@ -215,7 +215,8 @@ void journal_set_node(const char *name)
 
 void journal_start(void)
 {
-    queue.stopping = abandoned = false;
+    queue.stopping = false;
+    abandoned = false;
     owner = getpid();
 }
 
