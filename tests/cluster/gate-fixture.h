@@ -17,6 +17,7 @@
 typedef struct GateFixture {
     char directory[32];
     char path[96];
+    bool jumps;                     /* its clock, by gate_jump() */
     TlsIdentity *client;            /* authorized as signer-1 */
     uint8_t gate_pin[TLS_PIN_SIZE]; /* the gate's */
     int node;                       /* listens where the gate looks for the node */
@@ -125,6 +126,10 @@ static inline void gate_exec(void)
     (void)snprintf(socket_path, sizeof(socket_path), "%s", gate_path("notify"));
     (void)snprintf(config, sizeof(config), "%s", gate_path("node.conf"));
     (void)setenv("NOTIFY_SOCKET", socket_path, 1);
+    if (gate.jumps) {
+        (void)setenv("JUMP_CLOCK", gate_path("jump"), 1);
+        (void)setenv("LD_PRELOAD", getenv("KEYQUORUM_JUMP_CLOCK"), 1);
+    }
     (void)dup2(log, STDERR_FILENO);
     (void)execl(getenv("KEYQUORUM_GATE"), "keyquorum-gate", "--config", config, NULL);
     _exit(127);
@@ -178,6 +183,17 @@ static inline void gate_teardown(void)
     (void)close(gate.notify);
     (void)snprintf(command, sizeof(command), "rm -rf %s", gate.directory);
     ck_assert_int_eq(system(command), 0);
+}
+
+/* Ahead of our clock, by so many seconds in all; comes back when the gate has looked at it. */
+static inline void gate_jump(unsigned seconds)
+{
+    char text[16];
+
+    (void)snprintf(text, sizeof(text), "%u", seconds);
+    gate_write("jump", text, strlen(text), 0600);
+    ck_assert_int_eq(kill(gate.pid, SIGHUP), 0);
+    gate_wait_for("STATUS=");
 }
 
 /* What the gate has logged. Static. */

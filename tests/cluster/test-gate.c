@@ -473,6 +473,45 @@ START_TEST(a_client_has_so_many_connections)
 }
 END_TEST
 
+/* Who says nothing for fifteen minutes is cut off; who says something has fifteen more. */
+START_TEST(idle_clients_are_cut_off)
+{
+    enum { MINUTE = 60 };
+
+    const char *frame;
+    char data[16];
+
+    if (*getenv("KEYQUORUM_SANITIZED"))
+        skip_test("a sanitizer's runtime has to be loaded before everything else");
+    ck_assert_int_eq(gate_stop(SIGTERM), 0);
+    gate.jumps = true;
+    gate_start();
+
+    Stream *idle = client_connect(gate.client);
+    int node_of_idle = node_accept(&frame);
+    Stream *busy = client_connect(gate.client);
+    int node_of_busy = node_accept(&frame);
+
+    gate_jump(14 * MINUTE);
+    ck_assert(!is_gone(idle->fd, 0));
+    client_write(busy, "question");
+    node_expect(node_of_busy, "question");
+    gate_jump(14 * MINUTE); /* it has noted when that was */
+    gate_jump(16 * MINUTE);
+    ck_assert_int_eq(read_waiting(idle, data, sizeof(data)), 0);
+    ck_assert_int_eq(recv(node_of_idle, data, sizeof(data), 0), 0);
+    node_write(node_of_busy, "answer");
+    client_expect(busy, "answer");
+    gate_jump(16 * MINUTE);
+    gate_jump(32 * MINUTE);
+    ck_assert_int_eq(read_waiting(busy, data, sizeof(data)), 0);
+    (void)close(node_of_idle);
+    (void)close(node_of_busy);
+    stream_close(idle);
+    stream_close(busy);
+}
+END_TEST
+
 /* ---- Figures ---- */
 
 static void authorize_some(TlsIdentity **identities, size_t n)
@@ -748,6 +787,7 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, unfinished_handshakes_are_few_and_short);
     tcase_add_test(cases, unfinished_handshakes_leave_room);
     tcase_add_test(cases, a_client_has_so_many_connections);
+    tcase_add_test(cases, idle_clients_are_cut_off);
     tcase_add_test(cases, idle_connections_cost_little);
     tcase_add_test(cases, floods_leave_clients_their_rate);
     tcase_add_test(cases, torrents_leave_others_their_turn);
