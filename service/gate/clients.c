@@ -19,6 +19,7 @@ static void forget(Clients *clients)
     free(clients->pins);
     clients->pins = NULL;
     clients->n_pins = 0;
+    clients->listed = false;
 }
 
 void clients_clear(Clients *clients)
@@ -118,7 +119,9 @@ static int parse(const Bytes *content, Clients *clients, Problem *problem)
     if (r < 0)
         return r;
     qsort(clients->pins, clients->n_pins, sizeof(*clients->pins), compare_pins);
-    return check_doubles(clients, problem);
+    r = check_doubles(clients, problem);
+    clients->listed = r == 0;
+    return r;
 }
 
 static int read_file(Clients *clients, Problem *problem)

@@ -21,6 +21,7 @@ typedef struct Clients {
     ClientPin *pins;  /* sorted by pin */
     size_t n_pins;
     struct stat status; /* of the file that was read; st_nlink 0: there was none */
+    bool listed;        /* there is a file, and it is as it should be: who is not in it is a stranger */
 } Clients;
 
 void clients_init(Clients *clients, const char *path);

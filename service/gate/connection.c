@@ -23,6 +23,7 @@ struct Connection {
     Origin origin;
     ClientPin client; /* the name is empty until the pin is known */
     bool asked;       /* the client has shown its pin */
+    bool unlisted;    /* it has, and nobody can say whether it is known */
     Stream *tls, *node;
     sd_event_source *tls_io, *node_io, *timer, *again;
     Pipe up, down; /* to the node, to the client */
@@ -301,7 +302,7 @@ static int reach_node(Connection *connection)
 /* ---- The handshake --------------------------------------------------------------------------------------------------------------------
  */
 
-static bool is_known(void *userdata, const uint8_t pin[TLS_PIN_SIZE])
+static int is_known(void *userdata, const uint8_t pin[TLS_PIN_SIZE])
 {
     Connection *connection = userdata;
     Clients *clients = &connection->gate->clients;
@@ -312,20 +313,32 @@ static bool is_known(void *userdata, const uint8_t pin[TLS_PIN_SIZE])
 
     const char *name = clients_find(clients, pin);
 
+    connection->unlisted = !clients->listed;
+    if (connection->unlisted)
+        return -ENOENT;
     connection->asked = true;
     memcpy(connection->client.pin, pin, TLS_PIN_SIZE);
     (void)snprintf(connection->client.name, sizeof(connection->client.name), "%s", name ?: "");
     return name != NULL;
 }
 
-static int fail(Connection *connection, int r)
+static const char *why(const Connection *connection, int r)
 {
     const char *words = stream_words(connection->tls);
 
+    if (connection->unlisted)
+        return "the node has not said whom it knows: is keyquorum-node running?";
+    if (words)
+        return words;
+    return r == -ECONNRESET ? "it closed before the handshake was done" : strerror(-r);
+}
+
+static int fail(Connection *connection, int r)
+{
     if (connection->asked && !connection->client.name[0])
         log_unknown(connection);
     else
-        log_refused(connection, words ?: r == -ECONNRESET ? "it closed before the handshake was done" : strerror(-r));
+        log_refused(connection, why(connection, r));
     connection_end(connection);
     return 0;
 }

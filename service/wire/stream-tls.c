@@ -167,6 +167,8 @@ static char *words_of_error(const TlsStream *tls)
 {
     const char *reason = ERR_reason_error_string(ERR_peek_last_error());
 
+    if (tls->alert == SSL_AD_INTERNAL_ERROR && !tls->heard)
+        return text_copy("its gate cannot tell now whether it knows this client: is keyquorum-node running on that host?");
     if (tls->alert > 0)
         return text_format("the other side ended the TLS connection: %s", SSL_alert_desc_string_long(tls->alert));
     return text_format("this is not TLS 1.3 as it should be: %s", reason ? reason : "no reason is known");
@@ -232,16 +234,16 @@ int stream_tls_handshake(Stream *stream)
 }
 
 /* The client's check. */
-static bool is_expected(void *userdata, const uint8_t pin[TLS_PIN_SIZE])
+static int is_expected(void *userdata, const uint8_t pin[TLS_PIN_SIZE])
 {
     TlsStream *tls = userdata;
 
     for (unsigned i = 0; i < tls->n_pins; i++)
         if (memcmp(pin, tls->pins[i], TLS_PIN_SIZE) == 0)
-            return true;
+            return 1;
     memcpy(tls->shown, pin, TLS_PIN_SIZE);
     tls->refused = true;
-    return false;
+    return 0;
 }
 
 /* ---- The table ------------------------------------------------------------------------------------------------------------------------

@@ -188,16 +188,17 @@ static int use_key(SSL_CTX *ctx, EVP_PKEY *key)
 /* ---- Connections -------------------------------------------------------------------------------------------------------------------- */
 
 /* In the place of all that OpenSSL would verify: no chain, no name, no date. An unknown key is told so with the alert unknown_ca, which
- * RFC 8446 §6.2 has for what "could not be matched with a known trust anchor". */
+ * RFC 8446 §6.2 has for what "could not be matched with a known trust anchor"; one of which nothing can be told, with internal_error. */
 static int verify(X509_STORE_CTX *store, void *userdata)
 {
     const SSL *session = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
     const TlsCheck *check = SSL_get_app_data(session);
     uint8_t pin[TLS_PIN_SIZE];
+    int known = pin_of_certificate(X509_STORE_CTX_get0_cert(store), pin) == 0 ? check->known(check->userdata, pin) : 0;
 
-    if (pin_of_certificate(X509_STORE_CTX_get0_cert(store), pin) == 0 && check->known(check->userdata, pin))
+    if (known > 0)
         return 1;
-    X509_STORE_CTX_set_error(store, X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT);
+    X509_STORE_CTX_set_error(store, known < 0 ? X509_V_ERR_UNSPECIFIED : X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT);
     return 0;
 }
 

@@ -39,8 +39,9 @@ DEFINE_CLEANUP(TlsIdentity, tls_identity_unref)
 #define _cleanup_tls_identity_ _cleanup_(tls_identity_unrefp)
 const uint8_t *tls_identity_pin(const TlsIdentity *identity);
 
-/* Is this key one to talk to? Asked once in a handshake, before the other side has proved that it has the key. */
+/* Is this key one to talk to? 1: yes, 0: no, negative: that cannot be told now. Asked once in a handshake, before the other side has proved
+ * that it has the key. */
 typedef struct TlsCheck {
-    bool (*known)(void *userdata, const uint8_t pin[TLS_PIN_SIZE]);
+    int (*known)(void *userdata, const uint8_t pin[TLS_PIN_SIZE]);
     void *userdata;
 } TlsCheck;

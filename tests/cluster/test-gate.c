@@ -111,6 +111,18 @@ static void check_admitted(TlsIdentity *identity, bool admitted)
     stream_close(client);
 }
 
+/* A node that does not run has told nobody whom it knows: that is another matter than a stranger. */
+static void check_unlisted(void)
+{
+    Stream *client = client_connect(gate.client);
+    char data[16];
+
+    ck_assert_int_eq(read_waiting(client, data, sizeof(data)), -EPROTO);
+    ck_assert_ptr_nonnull(strstr(stream_words(client), "is keyquorum-node running on that host?"));
+    ck_assert(gate_logs("the node has not said whom it knows"));
+    stream_close(client);
+}
+
 /* No restart, no signal. */
 START_TEST(the_file_of_clients_is_read_anew)
 {
@@ -121,11 +133,13 @@ START_TEST(the_file_of_clients_is_read_anew)
     check_admitted(other, true);
     check_admitted(gate.client, false);
     ck_assert_int_eq(unlink(gate_path("clients")), 0);
-    check_admitted(other, false);
+    check_unlisted();
+    gate_write("clients", "", 0, 0644);
+    check_admitted(gate.client, false);
     gate_authorize(gate.client, "signer-1");
     check_admitted(gate.client, true);
     gate_write("clients", "nonsense\n", 9, 0644);
-    check_admitted(gate.client, false);
+    check_unlisted();
     ck_assert(gate_logs("clients, so no client is known: line 1 is not 'PIN NAME'"));
 }
 END_TEST

@@ -58,7 +58,7 @@ typedef struct Known {
     unsigned asked;
 } Known;
 
-static inline bool is_known_pin(void *userdata, const uint8_t pin[TLS_PIN_SIZE])
+static inline int is_known_pin(void *userdata, const uint8_t pin[TLS_PIN_SIZE])
 {
     Known *known = userdata;
 
