@@ -253,6 +253,8 @@ static int on_challenge(Exchange *exchange, const Reply *reply)
     if (exchange->queued) { /* its reply, an error, is still to come */
         connection->late++;
         exchange->queued = false;
+        if (exchange->left_at != 0)
+            exchange->method = NULL; /* its parameters went with the call */
     }
     if (again)
         return call_hello(exchange);

@@ -139,6 +139,8 @@ static bool is_right(const FakeNode *node, const FakeConnection *connection, con
                     &input->answer);
 }
 
+static int answer_later(FakeNode *node, ServerCall *call, const NodePartialSignInput *input, unsigned delay_ms);
+
 static int on_challenge(ServerCall *call, void *parameters, void *userdata)
 {
     const NodeChallengeInput *input = parameters;
@@ -149,6 +151,8 @@ static int on_challenge(ServerCall *call, void *parameters, void *userdata)
     if (!connection->has_nonce)
         return refuse(call, NODE_ERROR_HELLO_REQUIRED, 0);
     connection->has_nonce = false;
+    if (node->refuse_after_ms > 0 && input->pin_version == node->in_force.version)
+        return answer_later(node, call, NULL, node->refuse_after_ms);
     if (node->pin == PIN_CLAIM_LOCKED || node->failures >= FAKE_TRIES)
         return refuse(call, NODE_ERROR_PIN_LOCKED, 0);
     if (node->pin == PIN_ACCEPT) {
@@ -264,7 +268,7 @@ static int reply_partial(FakeNode *node, ServerCall *call, const NodePartialSign
 struct Later {
     FakeNode *node;
     ServerCall *call;
-    const NodePartialSignInput *input; /* the call's, until it is answered */
+    const NodePartialSignInput *input; /* the call's, until it is answered; NULL: a PIN is refused */
     sd_event_source *timer;
     Later *next;
 };
@@ -276,7 +280,10 @@ static void answer_now(Later *later)
     while (*at != later)
         at = &(*at)->next;
     *at = later->next;
-    (void)reply_partial(later->node, later->call, later->input);
+    if (later->input)
+        (void)reply_partial(later->node, later->call, later->input);
+    else
+        (void)refuse(later->call, NODE_ERROR_PIN_INCORRECT, FAKE_TRIES);
     sd_event_source_disable_unref(later->timer);
     free(later);
 }
@@ -287,15 +294,15 @@ static int on_later(sd_event_source *source, uint64_t when, void *userdata)
     return 0;
 }
 
-static int answer_later(FakeNode *node, ServerCall *call, const NodePartialSignInput *input)
+static int answer_later(FakeNode *node, ServerCall *call, const NodePartialSignInput *input, unsigned delay_ms)
 {
     Later *later = malloc(sizeof(*later));
 
     ck_assert_ptr_nonnull(later);
     *later = (Later){.node = node, .call = call, .input = input, .next = node->later};
     node->later = later;
-    ck_assert_int_ge(sd_event_add_time_relative(node->event, &later->timer, CLOCK_MONOTONIC, node->delay_ms * MICROSECONDS_PER_MILLISECOND,
-                                                1, on_later, later),
+    ck_assert_int_ge(sd_event_add_time_relative(node->event, &later->timer, CLOCK_MONOTONIC, delay_ms * MICROSECONDS_PER_MILLISECOND, 1,
+                                                on_later, later),
                      0);
     return 0;
 }
@@ -312,7 +319,7 @@ static int on_partial_sign(ServerCall *call, void *parameters, void *userdata)
         return -EPIPE;
     if (node->sign_error != NODE_ERROR_NONE)
         return refuse(call, node->sign_error, 0);
-    return node->delay_ms > 0 ? answer_later(node, call, parameters) : reply_partial(node, call, parameters);
+    return node->delay_ms > 0 ? answer_later(node, call, parameters, node->delay_ms) : reply_partial(node, call, parameters);
 }
 
 static const ServerMethod methods[] = {

@@ -52,10 +52,11 @@ typedef struct FakeNode {
     _Atomic unsigned delay_ms;    /* before a partial signature */
     _Atomic bool hang_up;         /* instead of answering PartialSign */
     _Atomic FakePin pin;
-    _Atomic uint64_t claim_version; /* of the PIN, in Hello and GetStatus; 0: the true one */
-    _Atomic bool forbids_pin;       /* the client may not change the PIN */
-    _Atomic bool wrong_token;       /* Hello answers WrongToken */
-    _Atomic bool forget_logins;     /* the next question on each connection is answered with LoginRequired */
+    _Atomic unsigned refuse_after_ms; /* the PIN in force is refused, so late; the next one is as `pin` says. 0: it is not */
+    _Atomic uint64_t claim_version;   /* of the PIN, in Hello and GetStatus; 0: the true one */
+    _Atomic bool forbids_pin;         /* the client may not change the PIN */
+    _Atomic bool wrong_token;         /* Hello answers WrongToken */
+    _Atomic bool forget_logins;       /* the next question on each connection is answered with LoginRequired */
 
     /* What it has seen. */
     _Atomic unsigned connections, hellos, challenges, failures_in_all, signs;

@@ -1,5 +1,6 @@
 /* quorum_sign() against nodes that are slow, silent, dead or lie. */
 #include <sched.h>
+#include <string.h>
 #include <sys/wait.h>
 
 #include "fake-node.h"
@@ -426,6 +427,38 @@ START_TEST(a_logout_leaves_nothing_of_calls_under_way)
 }
 END_TEST
 
+/* A node refuses, too late, a PIN that it took before, together with the question that was sent behind it; then it takes the next one.
+ * The call that asked is over: what it asked is not asked again, for its parameters are gone. */
+START_TEST(what_a_call_asked_is_not_asked_again_after_it)
+{
+    start();
+    sign_many(20);
+    while (pending_nodes() != 0)
+        peer_look(fake.quorum);
+    fake_node_stop(1);
+    fake_node(1)->next = (FakePinVerifier){.version = 2};
+    memcpy(fake_node(1)->next.verifier, fake_node(1)->in_force.verifier, NODE_VERIFIER_SIZE);
+    fake_node(1)->refuse_after_ms = 500;
+    fake_node_start(1);
+    fake_log_forget();
+    while (!(pending_nodes() & NODE_SET_OF(1)))
+        sign_well(1);
+
+    unsigned before = fake_node(1)->signs, challenges = fake_node(1)->challenges;
+
+    while (pending_nodes() != 0) {
+        peer_look(fake.quorum);
+        (void)sched_yield();
+    }
+    ck_assert_uint_gt(fake_node(1)->challenges, challenges); /* the next one was tried */
+    ck_assert_uint_eq(fake_node(1)->signs, before);
+    ck_assert_uint_eq(fake_log_lines(""), 0);
+    fake_node(1)->refuse_after_ms = 0;
+    sign_many(20);
+    fake_stop();
+}
+END_TEST
+
 START_TEST(a_child_starts_anew)
 {
     Problem problem = PROBLEM_INIT;
@@ -603,6 +636,7 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, a_wrong_pin_costs_one_try_however_many_threads);
     tcase_add_test(cases, a_logout_leaves_nothing);
     tcase_add_test(cases, a_logout_leaves_nothing_of_calls_under_way);
+    tcase_add_test(cases, what_a_call_asked_is_not_asked_again_after_it);
     tcase_add_test(cases, a_child_starts_anew);
     tcase_add_loop_test(cases, a_node_without_the_key_is_not_asked_each_time, NODE_ERROR_UNKNOWN_KEY, NODE_ERROR_KEY_EXISTS);
     tcase_add_loop_test(cases, two_nodes_may_forbid_it, NODE_ERROR_PERMISSION_DENIED, NODE_ERROR_KEY_LOCKED + 1);
