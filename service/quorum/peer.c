@@ -377,8 +377,10 @@ static void look_at(Quorum *quorum, unsigned index, Exchange *exchange)
         exchange_give_up(exchange, -ETIMEDOUT, "it does not answer");
     if (exchange_done(exchange))
         settle_pending(quorum, index, exchange);
-    else if (!put_pending(quorum, index, exchange))
-        end_exchange(exchange);
+    else if (!put_pending(quorum, index, exchange)) {
+        drop_pending(quorum, index, exchange);
+        free(exchange);
+    }
 }
 
 void peer_end_pending(Quorum *quorum, unsigned index)

@@ -398,6 +398,26 @@ START_TEST(a_logout_leaves_nothing)
 }
 END_TEST
 
+/* The same of a probe of a paused node that is being looked at in that moment: another may be made later. */
+START_TEST(a_probe_goes_with_the_logout)
+{
+    start();
+    sign_many(10);
+    fake_node_freeze(1);
+    while (pending_nodes() != NODE_SET_OF(1))
+        sign_well(1);
+    (void)pthread_mutex_lock(&fake.quorum->lock);
+    fake.quorum->peers[0].probing = true;
+    fake.quorum->logged_out_epoch = fake.quorum->last_epoch;
+    (void)pthread_mutex_unlock(&fake.quorum->lock);
+    peer_look(fake.quorum);
+    ck_assert_uint_eq(pending_nodes(), 0);
+    ck_assert(!fake.quorum->peers[0].probing);
+    fake_node_thaw(1);
+    fake_stop();
+}
+END_TEST
+
 static void *sign_one(void *userdata)
 {
     sign_well(1);
@@ -636,6 +656,7 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, a_wrong_pin_costs_one_try_however_many_threads);
     tcase_add_test(cases, a_logout_leaves_nothing);
     tcase_add_test(cases, a_logout_leaves_nothing_of_calls_under_way);
+    tcase_add_test(cases, a_probe_goes_with_the_logout);
     tcase_add_test(cases, what_a_call_asked_is_not_asked_again_after_it);
     tcase_add_test(cases, a_child_starts_anew);
     tcase_add_loop_test(cases, a_node_without_the_key_is_not_asked_each_time, NODE_ERROR_UNKNOWN_KEY, NODE_ERROR_KEY_EXISTS);
