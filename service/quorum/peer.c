@@ -438,13 +438,16 @@ void peer_note_uninitialized(Quorum *quorum, unsigned index)
     (void)pthread_mutex_unlock(&quorum->lock);
 }
 
-static unsigned holders(const Quorum *quorum, uint64_t version)
+/* Was this version put in force? With fewer than the majority that prepares it, a change to it was given up or cut off before. */
+static bool took_effect(const Quorum *quorum, uint64_t version)
 {
-    unsigned n = 0;
+    unsigned in_force = 0, prepared = 0;
 
-    for (unsigned i = 0; i < quorum->roster->n; i++)
-        n += quorum->peers[i].pin_version == version || quorum->peers[i].next_pin_version == version;
-    return n;
+    for (unsigned i = 0; i < quorum->roster->n; i++) {
+        in_force += quorum->peers[i].pin_version == version;
+        prepared += quorum->peers[i].pin_version == version || quorum->peers[i].next_pin_version == version;
+    }
+    return in_force >= quorum->roster->k || prepared >= quorum_pin_majority(quorum->roster);
 }
 
 /* Under the lock. */
@@ -455,9 +458,9 @@ static uint64_t newest_pin(const Quorum *quorum)
     for (unsigned i = 0; i < quorum->roster->n; i++) {
         const Peer *peer = &quorum->peers[i];
 
-        if (peer->pin_version > newest && holders(quorum, peer->pin_version) >= quorum->roster->k)
+        if (peer->pin_version > newest && took_effect(quorum, peer->pin_version))
             newest = peer->pin_version;
-        if (peer->next_pin_version > newest && holders(quorum, peer->next_pin_version) >= quorum->roster->k)
+        if (peer->next_pin_version > newest && took_effect(quorum, peer->next_pin_version))
             newest = peer->next_pin_version;
     }
     return newest;

@@ -187,7 +187,10 @@ static int change_pin(Change *change, Problem *problem)
     LoginCount count;
 
     login_count(change->login, change->quorum, &count);
-    find_majority(change, finish_earlier(change, count.accepted, &versions, &words));
+    /* An earlier change is finished by the PIN of enough nodes only: else it would be in force on too few to be changed again. */
+    if (node_set_count(count.accepted) >= change->enough)
+        count.accepted = finish_earlier(change, count.accepted, &versions, &words);
+    find_majority(change, count.accepted);
     if (node_set_count(change->nodes) < change->enough)
         return problem_set(problem, QUORUM_E_TOO_FEW_NODES,
                            "the PIN is unchanged: at least %u nodes must be there and accept the old one, %u are. %s", change->enough,

@@ -5,6 +5,7 @@
 
 #include "fake-node.h"
 #include "quorum/ask.h"
+#include "quorum/state.h"
 #include "unit.h"
 
 #define TIMEOUT (5 * MICROSECONDS_PER_SECOND)
@@ -335,6 +336,80 @@ START_TEST(a_change_may_be_cut_anywhere)
 }
 END_TEST
 
+/* ---- Changes where a PIN needs more nodes than a signature -------------------------------------------------------------------- */
+
+/* Any two of five sign, but four must take a new PIN. */
+static void new_client_of_two(void)
+{
+    fake_new_client(TIMEOUT);
+    fake.quorum->roster->k = 2;
+}
+
+static void expect_login_of_two(const char *pin, int result, bool decided)
+{
+    new_client_of_two();
+    expect_login(pin, result, decided);
+}
+
+/* Three were prepared, which is more than k: those that were not have missed nothing. */
+START_TEST(a_change_that_fails_leaves_nobody_stale)
+{
+    Problem problem = PROBLEM_INIT;
+
+    fake_start(true, TIMEOUT);
+    new_client_of_two();
+    fake_node(4)->forbids_pin = fake_node(5)->forbids_pin = true;
+    ck_assert_int_eq(change("1234", "56789", &problem), QUORUM_E_REFUSED);
+    expect_login_of_two("1234", 0, true);
+    ck_assert_uint_eq(peer_stale_pin(fake.quorum), 0);
+    expect_login_of_two("56789", QUORUM_E_PIN_INCORRECT, false);
+    fake_node(4)->forbids_pin = fake_node(5)->forbids_pin = false;
+    new_client_of_two();
+    change_well("1234", "56789");
+    expect_login_of_two("56789", 0, true);
+    expect_login_of_two("1234", QUORUM_E_PIN_INCORRECT, false);
+    fake_stop();
+}
+END_TEST
+
+/* As a_change_may_be_cut_anywhere: whichever PIN is right afterwards, one of the two can be changed. */
+START_TEST(such_a_change_may_be_cut_anywhere)
+{
+    Problem problem = PROBLEM_INIT;
+
+    fake_start(true, TIMEOUT);
+    new_client_of_two();
+    ck_assert(!change_and_die("1234", "56789", (unsigned)_i + 1));
+    new_client_of_two();
+    if (change("1234", "third", &problem) != 0) {
+        new_client_of_two();
+        change_well("56789", "third");
+    }
+    expect_login_of_two("third", 0, true);
+    expect_login_of_two("1234", QUORUM_E_PIN_INCORRECT, false);
+    expect_login_of_two("56789", QUORUM_E_PIN_INCORRECT, false);
+    fake_stop();
+}
+END_TEST
+
+START_TEST(what_too_few_accept_changes_nothing)
+{
+    Problem problem = PROBLEM_INIT;
+
+    fake_start(true, TIMEOUT);
+    new_client_of_two();
+    ck_assert(!change_and_die("1234", "56789", 4)); /* at three of five */
+    new_client_of_two();
+    ck_assert_int_eq(change("56789", "third", &problem), QUORUM_E_TOO_FEW_NODES);
+    for (unsigned i = 1; i <= FAKE_NODES; i++)
+        ck_assert_uint_eq(fake_node(i)->in_force.version, 1);
+    new_client_of_two();
+    change_well("1234", "third");
+    expect_login_of_two("third", 0, true);
+    fake_stop();
+}
+END_TEST
+
 START_TEST(an_uncut_change_has_ten_steps)
 {
     fake_start(true, TIMEOUT);
@@ -492,6 +567,9 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, a_change_needs_three_nodes);
     tcase_add_test(cases, a_change_may_be_forbidden);
     tcase_add_loop_test(cases, a_change_may_be_cut_anywhere, 0, 4 * FAKE_NODES);
+    tcase_add_test(cases, a_change_that_fails_leaves_nobody_stale);
+    tcase_add_loop_test(cases, such_a_change_may_be_cut_anywhere, 0, 2 * FAKE_NODES);
+    tcase_add_test(cases, what_too_few_accept_changes_nothing);
     tcase_add_test(cases, an_uncut_change_has_ten_steps);
     tcase_add_test(cases, a_wrong_pin_costs_two_tries_at_most);
     tcase_add_test(cases, a_token_begins);
