@@ -148,21 +148,25 @@ NodeSet node_answers_good(const NodeAnswers *answers)
     return good;
 }
 
+/* What callers put in front of the nodes' words. */
+#define FRONT_SIZE_MAX 256
+
+void node_words_share(const Quorum *quorum, unsigned index, const char *words, unsigned left, Problem *problem)
+{
+    size_t used = strlen(problem->text), room = (sizeof(problem->text) - FRONT_SIZE_MAX - used) / left;
+
+    (void)snprintf(problem->text + used, room, "%s%s (%u): %s", used > 0 ? "; " : "", quorum->roster->nodes[index - 1].name, index, words);
+}
+
 void node_answers_describe(const Quorum *quorum, const NodeAnswers *answers, Problem *problem)
 {
-    char text[PROBLEM_SIZE_MAX] = "";
-    size_t used = 0;
+    Problem words = PROBLEM_INIT;
+    unsigned left = node_set_count(answers->asked);
 
-    for (unsigned i = 1; i <= THRESHOLD_NODES_MAX && used < sizeof(text); i++) {
-        if (!(answers->asked & NODE_SET_OF(i)))
-            continue;
-
-        int written = snprintf(text + used, sizeof(text) - used, "%s%s (%u): %s", used > 0 ? "; " : "", quorum->roster->nodes[i - 1].name,
-                               i, is_good(answers, i) ? "answered" : answers->of[i - 1].words);
-
-        used += written > 0 ? (size_t)written : 0;
-    }
-    (void)problem_set(problem, 0, "%s", text);
+    for (unsigned i = 1; i <= THRESHOLD_NODES_MAX; i++)
+        if (answers->asked & NODE_SET_OF(i))
+            node_words_share(quorum, i, is_good(answers, i) ? "answered" : answers->of[i - 1].words, left--, &words);
+    (void)problem_set(problem, 0, "%s", words.text);
 }
 
 void node_words_add(const Quorum *quorum, unsigned index, const char *words, Problem *problem)

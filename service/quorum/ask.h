@@ -50,7 +50,10 @@ int quorum_ask(Quorum *quorum, NodeSet nodes, AskConnection connection, const ch
 
 /* The nodes that answered without error. */
 NodeSet node_answers_good(const NodeAnswers *answers);
-/* "alpha (1): answered; beta (2): connection refused; …" for those that did not answer well. */
+/* Add "; beta (2): connection refused" (the first without semicolon), cut where the `left` nodes that are still to come, this one included,
+ * would not all find room: each of them is named, also behind what the caller puts in front. */
+void node_words_share(const Quorum *quorum, unsigned index, const char *words, unsigned left, Problem *problem);
+/* "alpha (1): answered; beta (2): connection refused; …" for all that were asked. */
 void node_answers_describe(const Quorum *quorum, const NodeAnswers *answers, Problem *problem);
 /* The same, one by one: add "; beta (2): connection refused" (the first without semicolon). `problem` may be NULL. */
 void node_words_add(const Quorum *quorum, unsigned index, const char *words, Problem *problem);

@@ -296,14 +296,9 @@ static int give_up(Signing *signing, int error, Problem *problem)
 {
     Problem said_by_all = PROBLEM_INIT;
     char id[2 * KEY_ID_SIZE + 1];
-    size_t used = 0;
 
-    for (unsigned i = 1; i <= signing->n && used < sizeof(said_by_all.text); i++) {
-        int written = snprintf(said_by_all.text + used, sizeof(said_by_all.text) - used, "%s%s (%u): %s", i == 1 ? "" : "; ",
-                               signing->quorum->roster->nodes[i - 1].name, i, said(signing, i));
-
-        used += written > 0 ? (size_t)written : 0;
-    }
+    for (unsigned i = 1; i <= signing->n; i++)
+        node_words_share(signing->quorum, i, said(signing, i), signing->n - i + 1, &said_by_all);
     key_id_format(signing->need.key, id);
     return problem_set(problem, error, "no signature with key %.16s: %u of the %u answers needed came. %s", id, signing->n_partials,
                        signing->k, said_by_all.text);

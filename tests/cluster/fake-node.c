@@ -19,16 +19,21 @@ typedef struct FakeConnection {
 
 /* ---- Answering -------------------------------------------------------------------------------------------------------- */
 
-static int refuse(ServerCall *call, NodeError error, uint64_t number)
-{
-    const NodeErrorDetail detail = {.reason = (char *)"the script says so", .number = number};
-
-    return server_call_error(call, node_error_name(error), &node_error_detail, &detail);
-}
-
 static FakeConnection *connection_of(ServerCall *call)
 {
     return server_call_state(call);
+}
+
+static int refuse(ServerCall *call, NodeError error, uint64_t number)
+{
+    char words[NODE_REASON_SIZE_MAX + 1] = "the script says so";
+
+    if (connection_of(call)->node->wordy)
+        memset(words, 'w', NODE_REASON_SIZE_MAX);
+
+    const NodeErrorDetail detail = {.reason = words, .number = number};
+
+    return server_call_error(call, node_error_name(error), &node_error_detail, &detail);
 }
 
 static uint64_t shown_version(FakeNode *node)

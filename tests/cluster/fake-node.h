@@ -48,6 +48,7 @@ typedef struct FakeNode {
 
     /* The script: may be changed at any time. */
     _Atomic FakePartial partial;
+    _Atomic bool wordy;           /* errors come with as many words as may be */
     _Atomic NodeError sign_error; /* instead of a partial signature */
     _Atomic unsigned delay_ms;    /* before a partial signature */
     _Atomic bool hang_up;         /* instead of answering PartialSign */

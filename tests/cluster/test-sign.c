@@ -148,6 +148,34 @@ START_TEST(too_few_nodes_are_all_named)
 }
 END_TEST
 
+/* Each node that was asked, however much the others say: to a signature, and to any other question. */
+START_TEST(wordy_nodes_are_all_named)
+{
+    _cleanup_node_answers_ NodeAnswers answers = {0};
+    Problem problem = PROBLEM_INIT, asked = PROBLEM_INIT;
+
+    start();
+    for (unsigned i = 1; i <= FAKE_NODES; i++) {
+        fake_node(i)->wordy = true;
+        fake_node(i)->sign_error = NODE_ERROR_KEY_UNUSABLE;
+        fake_node(i)->wrong_token = true;
+    }
+    ck_assert_int_eq(fake_sign(1, &problem), QUORUM_E_TOO_FEW_NODES);
+    quorum_disconnect(fake.quorum);
+    ck_assert_int_eq(quorum_ask(fake.quorum, node_set_all(FAKE_NODES), ASK_LOGGED_IN, NODE_METHOD("GetStatus"), &node_no_parameters,
+                                (const void *[]){NULL}, true, &node_status_output, clock_now() + TIMEOUT, &answers),
+                     0);
+    node_answers_describe(fake.quorum, &answers, &asked);
+    for (unsigned i = 1; i <= FAKE_NODES; i++) {
+        const char *name = quorum_roster(fake.quorum)->nodes[i - 1].name;
+
+        ck_assert_msg(strstr(problem.text, name), "%s", problem.text);
+        ck_assert_msg(strstr(asked.text, name), "%s", asked.text);
+    }
+    fake_stop();
+}
+END_TEST
+
 static void *start_nodes(void *userdata)
 {
     for (unsigned i = 1; i <= 3; i++)
@@ -647,6 +675,7 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, a_late_node_is_not_waited_for);
     tcase_add_test(cases, stopped_nodes_are_left_out);
     tcase_add_test(cases, too_few_nodes_are_all_named);
+    tcase_add_test(cases, wordy_nodes_are_all_named);
     tcase_add_test(cases, a_signature_waits_for_restarting_nodes);
     tcase_add_loop_test(cases, every_liar_is_named, PARTIAL_RANDOM, PARTIAL_MAX);
     tcase_add_loop_test(cases, every_pair_of_liars_is_named, PARTIAL_RANDOM, PARTIAL_OTHER_NODE + 1);
