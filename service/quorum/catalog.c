@@ -12,9 +12,12 @@
 #include "quorum/snapshot.h"
 #include "quorum/steps.h"
 
-/* A node that did not answer is left out of the next refreshes, for longer each time it fails again. */
+/* A node that did not answer, or held up the others, is left out of the next refreshes, for longer each time it does so again. */
 #define PAUSE_MIN MICROSECONDS_PER_SECOND
 #define PAUSE_MAX (30 * MICROSECONDS_PER_SECOND)
+
+/* How many times longer than k others a node may take. */
+#define SLOWNESS_MAX 4
 
 typedef struct Pause {
     Microseconds length, until;
@@ -161,6 +164,29 @@ static void pause_update(Pause *pause, bool answered)
     pause->until = clock_now() + pause->length;
 }
 
+/* In what time k nodes had answered. */
+static Microseconds usual_time(const NodeAnswers *answers, unsigned k)
+{
+    Microseconds usual = MICROSECONDS_FOREVER;
+
+    for (unsigned i = 0; i < THRESHOLD_NODES_MAX; i++) {
+        Microseconds took = answers->of[i].took;
+        unsigned n = 0;
+
+        for (unsigned j = 0; j < THRESHOLD_NODES_MAX; j++)
+            n += answers->asked & NODE_SET_OF(j + 1) && answers->of[j].r == 0 && answers->of[j].took <= took;
+        if (n >= k && took < usual)
+            usual = took;
+    }
+    return usual;
+}
+
+/* A refresh lasts as long as its slowest node: one that answers just in time would delay every one of them. */
+static bool holds_up(const Roster *roster, Microseconds took, Microseconds usual)
+{
+    return took > roster->connect_timeout / 8 && took / SLOWNESS_MAX > usual;
+}
+
 /* Everybody, but those that failed lately only if they are needed. */
 static NodeSet nodes_to_ask(const Catalog *catalog, const Roster *roster)
 {
@@ -181,9 +207,13 @@ static int ask_listings(Quorum *quorum, Catalog *catalog, NodeSet nodes, NodeAns
     if (r != 0)
         return r;
     catalog->dirty |= changed != 0;
+
+    const Roster *roster = quorum_roster(quorum);
+    Microseconds usual = usual_time(ret_answers, roster->k);
+
     for (unsigned i = 0; i < THRESHOLD_NODES_MAX; i++)
         if (nodes & NODE_SET_OF(i + 1))
-            pause_update(&catalog->pauses[i], ret_answers->of[i].r == 0);
+            pause_update(&catalog->pauses[i], ret_answers->of[i].r == 0 && !holds_up(roster, ret_answers->of[i].took, usual));
     return 0;
 }
 

@@ -152,6 +152,7 @@ static int take_pages(Update *update, NodeSet nodes, NodeSet *ret_more)
             r = take_page(update, i, &answers.of[i], &more);
         if (more)
             *ret_more |= NODE_SET_OF(i + 1);
+        answers.of[i].took += update->answers->of[i].took; /* for all pages */
         node_answer_move(&answers, update->answers, i + 1);
     }
     return r;

@@ -194,6 +194,28 @@ START_TEST(too_few_nodes_do_not_stop_everyone)
 }
 END_TEST
 
+/* One node answers each time, but only just before it would be given up. */
+START_TEST(a_node_that_answers_just_in_time_does_not_delay_everyone)
+{
+    Microseconds waited = 0;
+
+    model_key_put(ALL, 0, "old");
+    check_label("old");
+    model.nodes[1].slow = CONNECT_TIMEOUT - MICROSECONDS_PER_MILLISECOND;
+    for (unsigned i = 0; i < 100; i++) {
+        waited += time_listing(1);
+        model.waited += MICROSECONDS_PER_SECOND;
+    }
+    ck_assert_uint_ge(waited, CONNECT_TIMEOUT / 2);
+    ck_assert_uint_le(waited, 10 * CONNECT_TIMEOUT);
+    model_key_put(ALL & ~NODE_SET_OF(2), 1, "new");
+    ck_assert_uint_eq(count_keys(), 2);
+    model.nodes[1].slow = 0;
+    model.waited += 30 * MICROSECONDS_PER_SECOND;
+    ck_assert_uint_lt(time_listing(2), CONNECT_TIMEOUT / 2);
+}
+END_TEST
+
 /* A change that worked is seen at once, whatever failed before. */
 START_TEST(a_change_ends_the_pause)
 {
@@ -223,6 +245,7 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, slow_proofs);
     tcase_add_test(cases, slow_activations);
     tcase_add_test(cases, too_few_nodes_do_not_stop_everyone);
+    tcase_add_test(cases, a_node_that_answers_just_in_time_does_not_delay_everyone);
     tcase_add_test(cases, a_change_ends_the_pause);
 }
 
