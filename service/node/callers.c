@@ -5,7 +5,7 @@
 #include "node/node.h"
 
 #define LOCAL_MAX          1024
-#define LOCAL_PER_USER_MAX 64
+#define LOCAL_PER_USER_MAX 256 /* as many as one signer's process has to a node at the most */
 #define GATE_MAX           2048
 #define BUS_MAX            (2 * BUS_CALLS_MAX) /* some of them are just being closed */
 #define IDLE               (10 * 60 * MICROSECONDS_PER_SECOND)
