@@ -36,7 +36,7 @@ static CK_RV encode(Operation *operation, uint8_t *encoded, size_t size)
     rv = operation_digest(operation, &digest);
     if (rv != CKR_OK)
         return rv;
-    return digest_emsa_pkcs1_v15(&digest, encoded, size) == 0 ? CKR_OK : CKR_KEY_SIZE_RANGE;
+    return digest_encode(&digest, 8 * size, encoded) == 0 ? CKR_OK : CKR_KEY_SIZE_RANGE;
 }
 
 static CK_RV verify(Operation *operation, const CK_BYTE *signature, CK_ULONG signature_size)

@@ -13,10 +13,11 @@ typedef enum JournalField {
     JOURNAL_KEY,   /* the key id, in hexadecimal */
     JOURNAL_LABEL, /* of the key */
     JOURNAL_OPERATION,
-    JOURNAL_RESULT, /* "done", or the name of the error */
-    JOURNAL_REASON, /* of a result that is not "done" */
-    JOURNAL_DIGEST, /* what is signed, in hexadecimal */
-    JOURNAL_HASH,   /* its algorithm */
+    JOURNAL_RESULT,   /* "done", or the name of the error */
+    JOURNAL_REASON,   /* of a result that is not "done" */
+    JOURNAL_DIGEST,   /* what is signed, in hexadecimal */
+    JOURNAL_HASH,     /* its algorithm */
+    JOURNAL_ENCODING, /* what is put around it: "emsa-pkcs1-v1_5", "emsa-pss" */
     JOURNAL_COUNT,
     JOURNAL_FAILED, /* how many of COUNT's kind failed */
     JOURNAL_SECONDS,

@@ -81,6 +81,7 @@ static void tell_each(const char *client, const Key *key, const Digest *digest, 
         [JOURNAL_LABEL] = key->stored.has_record ? key->stored.record.private_label : NULL,
         [JOURNAL_HASH] = hash_name(digest->hash),
         [JOURNAL_DIGEST] = digits,
+        [JOURNAL_ENCODING] = encoding_name(digest->encoding),
         [JOURNAL_RESULT] = outcome_name(outcome),
     };
 

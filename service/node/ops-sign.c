@@ -132,8 +132,7 @@ static bool usable(const Key *key, const Digest *digest, Outcome *outcome)
     default:
         return outcome_set(outcome, NODE_ERROR_KEY_DESTROYED, DESTROYED);
     }
-    if (key_activation_statement(&key->stored.id, &statement) == 0 && digest->hash == statement.hash &&
-        memcmp(digest->bytes, statement.bytes, statement.size) == 0)
+    if (key_activation_statement(&key->stored.id, &statement) == 0 && digest_equal(digest, &statement))
         return true;
     return outcome_set(outcome, NODE_ERROR_KEY_PENDING, "this key is not active yet: it signs nothing but its activation");
 }
@@ -199,7 +198,9 @@ static void answer_failure(SignJob *sign)
     Outcome outcome = {0};
     char id[2 * KEY_ID_SIZE + 1];
 
-    if (usable(sign->key, &sign->digest, &outcome)) {
+    if (sign->r == -EMSGSIZE)
+        (void)outcome_set(&outcome, NODE_ERROR_REJECTED, "the key is too small for this hash and so long a salt");
+    else if (usable(sign->key, &sign->digest, &outcome)) {
         key_id_format(&sign->key->stored.id, id);
         tell_failure(sign, id);
         (void)outcome_set(&outcome, NODE_ERROR_UNAVAILABLE, "no partial signature: %s", sign->problem.text);
@@ -255,18 +256,33 @@ void signing_go_on(Node *node, Key *key, const Outcome *outcome)
     }
 }
 
+/* What is to be signed. Returns the member that is wrong, or NULL. */
+static const char *read_digest(const NodePartialSignInput *input, Digest *ret_digest)
+{
+    const HashAlgorithm hash = hash_from_name(input->hash);
+    const Encoding encoding = input->encoding ? encoding_from_name(input->encoding) : ENCODING_PKCS1_V15;
+
+    if (hash == HASH_INVALID)
+        return "hash";
+    if (digest_set(hash, input->digest.data, input->digest.size, ret_digest) < 0)
+        return "digest";
+    if (encoding == ENCODING_INVALID)
+        return "encoding";
+    if (encoding != ENCODING_PSS)
+        return input->salt.size > 0 ? "salt" : NULL;
+    return digest_set_pss(ret_digest, input->salt.data, input->salt.size) < 0 ? "salt" : NULL;
+}
+
 int op_partial_sign(Node *node, ServerCall *call, Client *client, const void *parameters)
 {
     const NodePartialSignInput *input = parameters;
     const KeyId id = op_key_id(&input->key);
-    const HashAlgorithm hash = hash_from_name(input->hash);
     Outcome outcome = {0};
     Digest digest;
+    const char *wrong = read_digest(input, &digest);
 
-    if (hash == HASH_INVALID)
-        return server_call_invalid(call, "hash");
-    if (digest_set(hash, input->digest.data, input->digest.size, &digest) < 0)
-        return server_call_invalid(call, "digest");
+    if (wrong)
+        return server_call_invalid(call, wrong);
 
     Key *key = op_find_key(node, &id, &outcome);
 

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "quorum/pin.h"
 #include "quorum/state.h"
+#include "wire/service-interface.h"
 
 #define TURN_POLL (2 * MICROSECONDS_PER_MILLISECOND) /* how often to look whether another thread's login has come to an end */
 
@@ -61,11 +62,37 @@ static void refuse(Exchange *exchange, NodeError error)
     const char *name = node_error_name(error);
 
     exchange->error = error;
-    if (exchange->detail.reason && *exchange->detail.reason)
+    if (exchange->too_old)
+        set_words(exchange, "its version does not know RSA-PSS: upgrade it");
+    else if (exchange->detail.reason && *exchange->detail.reason)
         set_words(exchange, "%s: %s", name ? strrchr(name, '.') + 1 : "error", exchange->detail.reason);
     else
         set_words(exchange, "%s", defaults[error] ? defaults[error] : name ? strrchr(name, '.') + 1 : "an unknown error");
     finish(exchange);
+}
+
+/* Members of questions that came after the first version of nodes (docs/protocol.md "Transport"). */
+static bool is_new_member(const char *name)
+{
+    static const char *const names[] = {"encoding", "salt"};
+
+    for (size_t i = 0; i < ELEMENTS(names); i++)
+        if (strcmp(names[i], name) == 0)
+            return true;
+    return false;
+}
+
+static bool refuses_new_member(const Reply *reply)
+{
+    char field[MESSAGE_FIELD_NAME_MAX];
+    ServiceText invalid;
+    bool is_new;
+
+    if (strcmp(reply_error(reply), SERVICE_INVALID_PARAMETER) != 0 || reply_parse(reply, &service_invalid_parameter, &invalid, field) != 0)
+        return false;
+    is_new = is_new_member(invalid.text);
+    message_clear(&service_invalid_parameter, &invalid);
+    return is_new;
 }
 
 /* An error reply: which one, and its details. */
@@ -76,6 +103,7 @@ static NodeError read_error(Exchange *exchange, const Reply *reply)
 
     message_clear(&node_error_detail, &exchange->detail);
     if (error == NODE_ERROR_UNKNOWN) {
+        exchange->too_old = refuses_new_member(reply);
         exchange->detail.reason = text_copy(reply_error(reply));
         return error;
     }

@@ -147,7 +147,8 @@ int quorum_set_record(Quorum *quorum, const KeyId *id, const KeyRecord *record, 
 int quorum_destroy(Quorum *quorum, const KeyId *id, Problem *problem) _must_check_;
 
 /* Sign: ask the k nodes that will answer first, hedge when one is late, combine, verify, blame. `ret_signature`:
- * threshold_key_signature_size() bytes, written only when it verifies. Takes at most the roster's Timeout. Needs a login. Errors:
+ * threshold_key_signature_size() bytes, written only when it verifies. Takes at most the roster's Timeout. Needs a login. A digest for
+ * EMSA-PSS comes with its salt; nodes that are too old for it are passed over. Errors: -EINVAL the key is too small for the encoding;
  * QUORUM_E_LOGIN_REQUIRED, _TOO_FEW_NODES, _SIGNATURE, _REFUSED (SHA-1; so many nodes have the key locked, or do not permit this client to
  * sign, that the others are too few), _PIN_INCORRECT (accepted for now, but the nodes refuse it). */
 int quorum_sign(Quorum *quorum, const QuorumKey *key, const Digest *digest, uint8_t *ret_signature, Problem *problem) _must_check_;

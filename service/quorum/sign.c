@@ -169,6 +169,8 @@ static void on_refusal(Signing *signing, unsigned index)
         return;
     }
     peer_answered(signing->quorum, index, signing->need.size, 0);
+    if (exchange->too_old)
+        return; /* for the other encoding it is as good as ever */
     if (exchange->error == NODE_ERROR_KEY_LOCKED || exchange->error == NODE_ERROR_PERMISSION_DENIED)
         signing->forbids |= NODE_SET_OF(index);
     peer_keyless(signing->quorum, index, signing->need.key, keyless_for(exchange->error));
@@ -406,6 +408,10 @@ static void signing_begin(Signing *signing, Quorum *quorum, const QuorumKey *key
         .hash = (char *)(uintptr_t)hash_name(digest->hash),
         .digest = {(uint8_t *)(uintptr_t)digest->bytes, digest->size},
     };
+    if (digest->encoding != ENCODING_PKCS1_V15) { /* which goes without saying, to nodes that know no other as well */
+        signing->input.encoding = (char *)(uintptr_t)encoding_name(digest->encoding);
+        signing->input.salt = (Bytes){(uint8_t *)(uintptr_t)digest->salt, digest->salt_size};
+    }
     signing->n = roster->n;
     signing->k = roster->k;
     signing->deadline = quorum_deadline(quorum);
@@ -416,6 +422,9 @@ int quorum_sign(Quorum *quorum, const QuorumKey *key, const Digest *digest, uint
 {
     if (digest->hash == HASH_SHA1 && !quorum->roster->allow_sha1)
         return problem_set(problem, QUORUM_E_REFUSED, "SHA-1 is not signed: AllowSha1=no in the roster of token %s", quorum->roster->label);
+
+    if (digest_bits_min(digest) > threshold_key_parameters(quorum_key_threshold(key))->bits)
+        return problem_set(problem, -EINVAL, "the key is too small for %s with so long a salt", hash_name(digest->hash));
 
     _cleanup_(signing_clear) Signing signing = {.login = quorum_login_now(quorum)};
 

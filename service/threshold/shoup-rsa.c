@@ -149,7 +149,7 @@ static int key_new(const ThresholdParameters *parameters, const Bytes *public_ke
 int shoup_rsa_encode(const ShoupRsaKey *rsa, const Digest *digest, BIGNUM *x)
 {
     uint8_t encoded[THRESHOLD_SIGNATURE_SIZE_MAX];
-    int r = digest_emsa_pkcs1_v15(digest, encoded, rsa->key.signature_size);
+    int r = digest_encode(digest, rsa->key.parameters.bits, encoded);
 
     if (r == 0 && !BN_bin2bn(encoded, (int)rsa->key.signature_size, x))
         return -EIO;

@@ -22,7 +22,7 @@ const ShoupRsaKey *shoup_rsa_key(const ThresholdKey *key);
 int shoup_rsa_read(const ShoupRsaKey *rsa, const uint8_t *bytes, BIGNUM *number) _must_check_;
 /* number = 1/number mod N. Errors: -EDOM it has none, and libcrypto's queue of errors is as before; -EIO. */
 int shoup_rsa_invert(const ShoupRsaKey *rsa, BIGNUM *number, BN_CTX *ctx) _must_check_;
-/* x, the EMSA-PKCS1-v1_5 encoding of the digest. Errors: -EMSGSIZE, -EINVAL, -EIO. */
+/* x, the encoded digest. Errors: -EMSGSIZE, -EINVAL, -EIO. */
 int shoup_rsa_encode(const ShoupRsaKey *rsa, const Digest *digest, BIGNUM *x) _must_check_;
 
 /* Rows of the table of functions; contracts in threshold.h. */

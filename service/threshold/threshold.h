@@ -92,9 +92,9 @@ const Bytes *threshold_key_public(const ThresholdKey *key);
 
 /* ---- A node's part --------------------------------------------------------------------------------------------- */
 
-/* What the node exponentiates for this digest: RSA: x^2 mod N with x the EMSA-PKCS1-v1_5 encoding, made here and nowhere
+/* What the node exponentiates for this digest: RSA: x^2 mod N with x the encoded digest (digest.h), made here and nowhere
  * else: a node never exponentiates a number it was given. `ret_base`: threshold_key_partial_size() bytes.
- * Errors: -EMSGSIZE, -EIO. */
+ * Errors: -EMSGSIZE the key is too small for it (EMSA-PSS: for so long a salt); -EIO. */
 int threshold_key_base(const ThresholdKey *key, const Digest *digest, uint8_t *ret_base) _must_check_;
 
 /* base^share mod N in constant time with libcrypto. `share` is secret. `base` and `ret_power`: partial_size bytes, may be the same.

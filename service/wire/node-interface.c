@@ -153,9 +153,11 @@ const Layout node_set_record_input = LAYOUT("SetRecord", NodeSetRecordInput,
 
 const Layout node_partial_sign_input = LAYOUT("PartialSign", NodePartialSignInput,
     PROTOCOL,
-    ROW(BYTES,  NodePartialSignInput, key,    "key",    EXACTLY(NODE_KEY_ID_SIZE)),
-    ROW(STRING, NodePartialSignInput, hash,   "hash",   TEXT),
-    ROW(BYTES,  NodePartialSignInput, digest, "digest", SOME(NODE_DIGEST_SIZE_MAX)));
+    ROW(BYTES,  NodePartialSignInput, key,      "key",      EXACTLY(NODE_KEY_ID_SIZE)),
+    ROW(STRING, NodePartialSignInput, hash,     "hash",     TEXT),
+    ROW(BYTES,  NodePartialSignInput, digest,   "digest",   SOME(NODE_DIGEST_SIZE_MAX)),
+    ROW(STRING, NodePartialSignInput, encoding, "encoding", TEXT, OPTIONAL),
+    ROW(BYTES,  NodePartialSignInput, salt,     "salt",     SOME(NODE_SALT_SIZE_MAX), OPTIONAL));
 
 const Layout node_partial_sign_output = LAYOUT("PartialSign", NodePartialSignOutput,
     PROTOCOL,

@@ -25,10 +25,11 @@
 #define NODE_SIGNATURE_SIZE_MAX 512
 #define NODE_PARTIAL_SIZE_MAX   512
 #define NODE_DIGEST_SIZE_MAX    64
+#define NODE_SALT_SIZE_MAX      490 /* of EMSA-PSS: RSA-4096 with SHA-1 */
 #define NODE_LABEL_SIZE_MAX     255
 #define NODE_CKA_ID_SIZE_MAX    255
 #define NODE_NAME_SIZE_MAX      32
-#define NODE_TEXT_SIZE_MAX      64 /* version, custody, state, revision, hash */
+#define NODE_TEXT_SIZE_MAX      64 /* version, custody, state, revision, hash, encoding */
 #define NODE_REASON_SIZE_MAX    2048
 #define NODE_INDEX_MAX          16 /* nodes of a token */
 #define NODE_TLS_PIN_SIZE       32 /* SHA-256 of a TLS key's SubjectPublicKeyInfo */
@@ -144,6 +145,8 @@ typedef struct NodePartialSignInput {
     Bytes key;
     char *hash; /* "sha1", "sha256", "sha384", "sha512" */
     Bytes digest;
+    char *encoding; /* "emsa-pkcs1-v1_5", which NULL means too; "emsa-pss" */
+    Bytes salt;     /* of EMSA-PSS; may be empty */
 } NodePartialSignInput;
 
 typedef struct NodePartialSignOutput {

@@ -228,6 +228,10 @@ void fake_partial(unsigned index, const NodePartialSignInput *input, uint8_t *re
     Digest digest;
 
     ck_assert_int_eq(digest_set(hash_from_name(input->hash), input->digest.data, input->digest.size, &digest), 0);
+    if (input->encoding) {
+        ck_assert_str_eq(input->encoding, "emsa-pss"); /* the other goes without saying */
+        ck_assert_int_eq(digest_set_pss(&digest, input->salt.data, input->salt.size), 0);
+    }
     ck_assert_int_eq(threshold_key_base(fake.threshold, &digest, ret_partial), 0);
     ck_assert_int_eq(threshold_key_power(fake.threshold, fake.shares[index - 1], ret_partial, ret_partial), 0);
 }
@@ -322,6 +326,8 @@ static int on_partial_sign(ServerCall *call, void *parameters, void *userdata)
     node->signs++;
     if (node->hang_up)
         return -EPIPE;
+    if (node->too_old && ((NodePartialSignInput *)parameters)->encoding)
+        return server_call_invalid(call, "encoding");
     if (node->sign_error != NODE_ERROR_NONE)
         return refuse(call, node->sign_error, 0);
     return node->delay_ms > 0 ? answer_later(node, call, parameters, node->delay_ms) : reply_partial(node, call, parameters);

@@ -57,6 +57,7 @@ typedef struct FakeNode {
     _Atomic uint64_t claim_version;   /* of the PIN, in Hello and GetStatus; 0: the true one */
     _Atomic bool forbids_pin;         /* the client may not change the PIN */
     _Atomic bool wrong_token;         /* Hello answers WrongToken */
+    _Atomic bool too_old;             /* it knows no encoding but the first */
     _Atomic bool forget_logins;       /* the next question on each connection is answered with LoginRequired */
 
     /* What it has seen. */

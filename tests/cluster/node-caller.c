@@ -346,6 +346,8 @@ NodeError call_sign(Link *link, const KeyId *id, const Digest *digest, Bytes *re
         .key = {(uint8_t *)id->bytes, KEY_ID_SIZE},
         .hash = (char *)hash_name(digest->hash),
         .digest = {(uint8_t *)digest->bytes, digest->size},
+        .encoding = digest->encoding == ENCODING_PSS ? (char *)encoding_name(digest->encoding) : NULL,
+        .salt = {(uint8_t *)digest->salt, digest->salt_size},
     };
     NodePartialSignOutput output = {0};
     NodeError error = call(link, "PartialSign", &input, &output);

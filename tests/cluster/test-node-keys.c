@@ -55,6 +55,7 @@ START_TEST(a_key_lives)
     _cleanup_bytes_ Bytes sealed = dealt_key_seal(&key, &node, 1, 1), partial = {0};
     const NodeKeyInput key_input = {{key.id.bytes, KEY_ID_SIZE}};
     const Digest statement = dealt_key_statement(&key), other = test_digest(HASH_SHA256, 7);
+    Digest salted = statement;
     uint8_t signature[THRESHOLD_SIGNATURE_SIZE_MAX];
     NodeGetKeyOutput got = {0};
 
@@ -65,6 +66,8 @@ START_TEST(a_key_lives)
 
     /* Pending: the statement, and nothing else. */
     ck_assert_int_eq(call_sign(link, &key.id, &other, NULL), NODE_ERROR_KEY_PENDING);
+    ck_assert_int_eq(digest_set_pss(&salted, NULL, 0), 0);
+    ck_assert_int_eq(call_sign(link, &key.id, &salted, NULL), NODE_ERROR_KEY_PENDING);
     ck_assert_int_eq(call_sign(link, &key.id, &statement, &partial), NODE_ERROR_NONE);
     dealt_key_combine(&key, &statement, &partial, signature);
     call_well(link, "GetKey", &key_input, &got);
@@ -291,6 +294,46 @@ START_TEST(partial_signatures_are_right)
 }
 END_TEST
 
+/* RFC 8017 §9.1: the node encodes, whatever the salt; it never exponentiates a number that it was given. */
+START_TEST(partial_signatures_over_pss_are_right)
+{
+    static const size_t salts[] = {0, 20, 190}; /* 190 is the longest beside SHA-512 */
+    static const struct {
+        const char *encoding;
+        size_t salt_size;
+    } wrong[] = {{NULL, 1}, {"emsa-pkcs1-v1_5", 1}, {"raw", 0}};
+    _cleanup_test_node_ TestNode node = test_node_running();
+    _cleanup_link_ Link *link = call_open_logged_in(&node);
+    _cleanup_dealt_key_ DealtKey key = dealt_key(0);
+    uint8_t signature[THRESHOLD_SIGNATURE_SIZE_MAX], salt[DIGEST_SALT_SIZE_MAX] = {7};
+    Digest digest = test_digest(HASH_SHA512, 1);
+    NodeStatusOutput status = {0};
+
+    call_make_active(link, &node, &key);
+    for (size_t i = 0; i < ELEMENTS(salts); i++) {
+        _cleanup_bytes_ Bytes partial = {0};
+
+        ck_assert_int_eq(digest_set_pss(&digest, salt, salts[i]), 0);
+        ck_assert_int_eq(call_sign(link, &key.id, &digest, &partial), NODE_ERROR_NONE);
+        dealt_key_combine(&key, &digest, &partial, signature);
+    }
+    ck_assert_int_eq(digest_set_pss(&digest, salt, 191), 0);
+    ck_assert_int_eq(call_sign(link, &key.id, &digest, NULL), NODE_ERROR_REJECTED);
+    for (size_t i = 0; i < ELEMENTS(wrong); i++) {
+        const NodePartialSignInput input = {{key.id.bytes, KEY_ID_SIZE},
+                                            (char *)"sha512",
+                                            {digest.bytes, digest.size},
+                                            (char *)wrong[i].encoding,
+                                            {salt, wrong[i].salt_size}};
+
+        call_invalid(link, "PartialSign", &input);
+    }
+    call_well(link, "GetStatus", NULL, &status);
+    ck_assert_uint_eq(status.signatures, 1 + ELEMENTS(salts)); /* with the activation */
+    message_clear(&node_status_output, &status);
+}
+END_TEST
+
 /* Enough at once that the workers find pairs, of one key and of two; pipelined on some connections. */
 START_TEST(many_at_once_are_all_right)
 {
@@ -339,6 +382,7 @@ static void add(TCase *cases)
     tcase_add_test(cases, revisions_tell_of_changes);
     tcase_add_test(cases, long_lists_come_in_parts_and_in_order);
     tcase_add_test(cases, partial_signatures_are_right);
+    tcase_add_test(cases, partial_signatures_over_pss_are_right);
     tcase_add_test(cases, many_at_once_are_all_right);
 }
 

@@ -1,8 +1,10 @@
 /* quorum_sign() against nodes that are slow, silent, dead or lie. */
+#include <errno.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/wait.h>
 
+#include "base/crypto.h"
 #include "fake-node.h"
 #include "quorum/ask.h"
 #include "quorum/peer.h"
@@ -660,6 +662,97 @@ START_TEST(what_is_not_signed)
 }
 END_TEST
 
+/* ---- RSA-PSS -------------------------------------------------------------------------------------------------------------- */
+
+static int sign_pss(size_t salt_size, Problem *problem)
+{
+    uint8_t bytes[DIGEST_SIZE_MAX], salt[DIGEST_SALT_SIZE_MAX], signature[THRESHOLD_SIGNATURE_SIZE_MAX] = {0};
+    const ThresholdKey *key = quorum_key_threshold(fake.key);
+    Digest digest;
+    int r;
+
+    ck_assert_int_eq(crypto_random(bytes, sizeof(bytes)), 0);
+    ck_assert_int_eq(crypto_random(salt, sizeof(salt)), 0);
+    ck_assert_int_eq(digest_set(HASH_SHA256, bytes, 32, &digest), 0);
+    ck_assert_int_eq(digest_set_pss(&digest, salt, salt_size), 0);
+    r = quorum_sign(fake.quorum, fake.key, &digest, signature, problem);
+    ck_assert_int_eq(r == 0, threshold_key_verify(key, &digest, signature, threshold_key_signature_size(key)) == 0);
+    return r;
+}
+
+START_TEST(nodes_encode_pss)
+{
+    Problem problem = PROBLEM_INIT;
+
+    start();
+    ck_assert_int_eq(sign_pss(0, &problem), 0);
+    ck_assert_int_eq(sign_pss(32, &problem), 0);
+    ck_assert_int_eq(sign_pss(256 - 32 - 2, &problem), 0);
+    ck_assert_int_eq(sign_pss(256 - 32 - 1, &problem), -EINVAL);
+    ck_assert_ptr_nonnull(strstr(problem.text, "too small"));
+    sign_well(1);
+    fake_stop();
+}
+END_TEST
+
+START_TEST(a_liar_about_pss_is_named)
+{
+    Problem problem = PROBLEM_INIT;
+
+    start();
+    fake_node(2)->partial = PARTIAL_OTHER_NODE;
+    for (unsigned i = 0; i < 50 && !fake_logged(2, "a wrong partial signature"); i++)
+        ck_assert_int_eq(sign_pss(32, &problem), 0);
+    ck_assert(fake_logged(2, "a wrong partial signature"));
+    fake_stop();
+}
+END_TEST
+
+/* Nodes from before there was RSA-PSS: they are passed over, and are neither liars nor out of order. */
+START_TEST(old_nodes_are_passed_over)
+{
+    Problem problem = PROBLEM_INIT;
+    unsigned signs;
+
+    start();
+    fake_node(1)->too_old = fake_node(2)->too_old = true;
+    for (unsigned i = 0; i < 20; i++) {
+        int r = sign_pss(32, &problem);
+
+        ck_assert_msg(r == 0, "%s", problem.text);
+    }
+    ck_assert_uint_eq(fake_log_lines(""), 0);
+    for (unsigned i = 3; i <= FAKE_NODES; i++)
+        fake_node_stop(i);
+    fake_node_start(3);
+    signs = fake_node(1)->signs + fake_node(2)->signs;
+    sign_well(1); /* which needs both of them, at once */
+    ck_assert_uint_ge(fake_node(1)->signs + fake_node(2)->signs, signs + 2);
+    fake_stop();
+}
+END_TEST
+
+START_TEST(too_many_old_nodes_are_named)
+{
+    Problem problem = PROBLEM_INIT;
+
+    start();
+    for (unsigned i = 1; i <= FAKE_NODES; i++)
+        fake_node(i)->too_old = i <= 3;
+    ck_assert_int_eq(sign_pss(32, &problem), QUORUM_E_TOO_FEW_NODES);
+    for (unsigned i = 0; i < 3; i++) {
+        char words[100];
+
+        (void)snprintf(words, sizeof(words), "%s (%u): its version does not know RSA-PSS: upgrade it",
+                       quorum_roster(fake.quorum)->nodes[i].name, i + 1);
+        ck_assert_msg(strstr(problem.text, words) != NULL, "%s", problem.text);
+    }
+    ck_assert_uint_eq(fake_log_lines(""), 0);
+    sign_many(5);
+    fake_stop();
+}
+END_TEST
+
 START_TEST(a_node_of_another_token_is_named)
 {
     Problem problem = PROBLEM_INIT;
@@ -701,6 +794,10 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, locked_and_down_is_too_few);
     tcase_add_test(cases, forgotten_logins_are_repeated);
     tcase_add_test(cases, what_is_not_signed);
+    tcase_add_test(cases, nodes_encode_pss);
+    tcase_add_test(cases, a_liar_about_pss_is_named);
+    tcase_add_test(cases, old_nodes_are_passed_over);
+    tcase_add_test(cases, too_many_old_nodes_are_named);
     tcase_add_test(cases, a_node_of_another_token_is_named);
 }
 

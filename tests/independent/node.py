@@ -77,6 +77,19 @@ class Reader:
         return self.take(self.number(4))
 
 
+def emsa_pss(hash_name, digest, salt, bits):
+    """RFC 8017 §9.1.1, steps 3 to 13, with MGF1 (B.2.1)."""
+    room = bits // 8 - len(digest) - 1
+    if room < len(salt) + 1:
+        raise Refusal("Rejected", "the salt is too long for the key")
+    mark = hashlib.new(hash_name, bytes(8) + digest + salt).digest()
+    block = bytes(room - len(salt) - 1) + b"\1" + salt
+    mask = b"".join(hashlib.new(hash_name, mark + n.to_bytes(4, "big")).digest() for n in range(room // len(digest) + 1))
+    masked = bytearray(a ^ b for a, b in zip(block, mask))
+    masked[0] &= 0x7F
+    return bytes(masked) + mark + b"\xbc"
+
+
 class Header:
     def __init__(self, common):
         reader = Reader(common)
@@ -96,12 +109,15 @@ class Header:
     def power(self, base, share):
         return pow(base, share, self.modulus)
 
-    def partial(self, hash_name, digest, share):
+    def partial(self, hash_name, digest, encoding, salt, share):
         size, prefix = DIGEST_INFO[hash_name]
         if len(digest) != size:
             raise Invalid("digest")
-        info = bytes.fromhex(prefix) + digest
-        encoded = b"\0\1" + b"\xff" * (self.bits // 8 - 3 - len(info)) + b"\0" + info
+        if encoding == "emsa-pss":
+            encoded = emsa_pss(hash_name, digest, salt or b"", self.bits)
+        else:
+            info = bytes.fromhex(prefix) + digest
+            encoded = b"\0\1" + b"\xff" * (self.bits // 8 - 3 - len(info)) + b"\0" + info
         x = int.from_bytes(encoded, "big")
         return self.power(x * x % self.modulus, share).to_bytes(self.bits // 8, "big")
 
@@ -248,7 +264,9 @@ INPUT = {
     "DiscardKey": {"key": KEY},
     "SetRecord": {"key": KEY, "record": structure(RECORD)},
     "DestroyKey": {"key": KEY},
-    "PartialSign": {"key": KEY, "hash": text(1, 16), "digest": octets(1, 64)},
+    "PartialSign": {
+        "key": KEY, "hash": text(1, 16), "digest": octets(1, 64), "encoding?": text(1, 64), "salt?": octets(1, 490),
+    },
     "AnnounceClient": {"name": text(1, 32), "tlsPin?": octets(32, 32)},
     "LockKey": {"key": KEY},
     "UnlockKey": {"key": KEY, "seconds": integer(0, (1 << 31) - 1), "count": integer(0, COUNT), "permanently?": boolean()},
@@ -543,18 +561,23 @@ class Connection(socketserver.StreamRequestHandler):
         self.node.shares.pop(key, None)
         self.node.save()
 
-    def PartialSign(self, key, hash, digest):
+    def PartialSign(self, key, hash, digest, encoding, salt):
         if hash not in DIGEST_INFO:
             raise Invalid("hash")
+        if encoding not in (None, "emsa-pkcs1-v1_5", "emsa-pss"):
+            raise Invalid("encoding")
+        if salt and encoding != "emsa-pss":
+            raise Invalid("salt")
         entry = self.node.key(key)
         statement = hashlib.sha256(b"keyquorum activate v1" + key).digest()
-        if entry["state"] == "pending" and (hash, digest) != ("sha256", statement):
+        activations = [("sha256", statement, None), ("sha256", statement, "emsa-pkcs1-v1_5")]
+        if entry["state"] == "pending" and (hash, digest, encoding) not in activations:
             raise Refusal("KeyPending", "that key is not active yet")
         if entry["state"] == "active" and entry.get("locked") and not self.take(key):
             raise Refusal("KeyLocked", "that key is locked on this node")
         header, share = self.node.share(key)
         self.node.signatures += 1
-        return {"partial": header.partial(hash, digest, share)}
+        return {"partial": header.partial(hash, digest, encoding, salt, share)}
 
 
     # ---- who may do what: there is no gate, so every caller is the client "local"

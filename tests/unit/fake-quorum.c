@@ -399,13 +399,13 @@ int quorum_destroy(Quorum *quorum, const KeyId *id, Problem *problem)
     return 0;
 }
 
-/* EMSA-PKCS1-v1_5, then the private operation. */
+/* The encoding, then the private operation. */
 static int sign(const Digest *digest, uint8_t *ret_signature)
 {
     EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, fake_key(), NULL);
     uint8_t encoded[256];
     size_t size = sizeof(encoded);
-    int r = digest_emsa_pkcs1_v15(digest, encoded, sizeof(encoded));
+    int r = digest_encode(digest, 8 * sizeof(encoded), encoded);
 
     if (r == 0 && (EVP_PKEY_sign_init(ctx) != 1 || EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_NO_PADDING) != 1 ||
                    EVP_PKEY_sign(ctx, ret_signature, &size, encoded, sizeof(encoded)) != 1))

@@ -169,6 +169,7 @@ START_TEST(test_locked)
         ck_assert_str_eq(journal_value(entry, "MESSAGE_ID"), journal_event_row(EVENT_SIGNATURE)->id);
         ck_assert_str_eq(journal_value(entry, "KEYQUORUM_LABEL"), "root-ksk");
         ck_assert_str_eq(journal_value(entry, "KEYQUORUM_HASH"), "sha256");
+        ck_assert_str_eq(journal_value(entry, "KEYQUORUM_ENCODING"), "emsa-pkcs1-v1_5");
         ck_assert_str_eq(journal_value(entry, "KEYQUORUM_DIGEST"), "abcd000000000000000000000000000000000000000000000000000000000000");
     }
     audit_tell(fixture.audit);

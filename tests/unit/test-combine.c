@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <openssl/err.h>
+#include <openssl/rsa.h>
 
 static const TestKey *const sized_keys[] = {&rsa2048_3_of_5, &rsa3072_2_of_3, &rsa4096_2_of_3};
 
@@ -52,6 +53,72 @@ START_TEST(every_hash_verifies_elsewhere)
     ck_assert_int_eq(combine_nodes(&fixture, 0x15, signature), 0);
     ck_assert(openssl_verifies(fixture.key, (HashAlgorithm)_i, "another message", signature));
     check_all_quorums(&fixture, signature);
+}
+END_TEST
+
+static bool openssl_verifies_pss(const ThresholdKey *key, const Digest *digest, const uint8_t *signature)
+{
+    EVP_PKEY *public_key = openssl_key(key);
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(crypto_context(), public_key, NULL);
+
+    must(EVP_PKEY_verify_init(ctx) == 1);
+    must(EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PSS_PADDING) == 1);
+    must(EVP_PKEY_CTX_set_signature_md(ctx, EVP_get_digestbyname(hash_name(digest->hash))) == 1);
+    must(EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, (int)digest->salt_size) == 1);
+
+    int r = EVP_PKEY_verify(ctx, signature, threshold_key_signature_size(key), digest->bytes, digest->size);
+
+    EVP_PKEY_CTX_free(ctx);
+    EVP_PKEY_free(public_key);
+    return r == 1;
+}
+
+/* With a salt that all nodes are told, EMSA-PSS is an encoding like the other: combination, verification and blame do not differ. */
+START_TEST(pss_verifies_elsewhere)
+{
+    _cleanup_fixture_ Fixture fixture = fixture_of(sized_keys[_i]);
+    size_t size = threshold_key_signature_size(fixture.key), longest = size - 32 - 2;
+    const size_t salts[] = {0, 1, 32, longest};
+    uint8_t signature[THRESHOLD_SIGNATURE_SIZE_MAX], salt[DIGEST_SALT_SIZE_MAX];
+    uint32_t quorum = (1U << threshold_key_parameters(fixture.key)->k) - 1;
+    Digest digest = digest_of(HASH_SHA256, "salted"), other;
+
+    memset(salt, 0xa5, sizeof(salt));
+    for (size_t i = 0; i < ELEMENTS(salts); i++) {
+        ck_assert_int_eq(digest_set_pss(&digest, salt, salts[i]), 0);
+        fixture_sign(&fixture, &digest);
+        ck_assert_int_eq(combine_nodes(&fixture, quorum, signature), 0);
+        ck_assert(openssl_verifies_pss(fixture.key, &digest, signature));
+        ck_assert_int_eq(threshold_key_verify(fixture.key, &digest, signature, size), 0);
+        other = digest_of(HASH_SHA256, "salted");
+        ck_assert_int_eq(threshold_key_verify(fixture.key, &other, signature, size), THRESHOLD_E_INVALID_SIGNATURE);
+        other = digest;
+        other.salt[0] ^= 1;
+        other.salt_size = salts[i] > 0 ? salts[i] : 1;
+        ck_assert_int_eq(threshold_key_verify(fixture.key, &other, signature, size), THRESHOLD_E_INVALID_SIGNATURE);
+    }
+    ck_assert_int_eq(digest_set_pss(&digest, salt, longest + 1), 0);
+    ck_assert_int_eq(threshold_key_base(fixture.key, &digest, signature), -EMSGSIZE);
+}
+END_TEST
+
+/* One node is given another salt than the others: its answer is a lie, and it is named. */
+START_TEST(another_salt_is_a_lie)
+{
+    _cleanup_fixture_ Fixture fixture = fixture_of(&rsa2048_3_of_5), other = fixture_of(&rsa2048_3_of_5);
+    Partial good[THRESHOLD_NODES_MAX];
+    uint8_t signature[THRESHOLD_SIGNATURE_SIZE_MAX];
+    Digest digest = digest_of(HASH_SHA512, "salted");
+
+    ck_assert_int_eq(digest_set_pss(&digest, "one", 3), 0);
+    fixture_sign(&fixture, &digest);
+    ck_assert_int_eq(digest_set_pss(&digest, "two", 3), 0);
+    fixture_sign(&other, &digest);
+    choose(&fixture, 0x07, good);
+    ck_assert_int_eq(threshold_key_check_partial(fixture.key, good, &fixture.partials[4]), 0);
+    ck_assert_int_eq(threshold_key_check_partial(fixture.key, good, &other.partials[4]), THRESHOLD_E_INVALID_PARTIAL);
+    fixture.partials[2] = other.partials[2];
+    ck_assert_int_eq(combine_nodes(&fixture, 0x07, signature), THRESHOLD_E_INVALID_SIGNATURE);
 }
 END_TEST
 
@@ -297,6 +364,8 @@ static void add(TCase *cases)
     seed_random();
     tcase_add_loop_test(cases, every_quorum_makes_the_signature, 0, ELEMENTS(all_keys));
     tcase_add_loop_test(cases, every_hash_verifies_elsewhere, 0, HASH_MAX);
+    tcase_add_loop_test(cases, pss_verifies_elsewhere, 0, ELEMENTS(sized_keys));
+    tcase_add_test(cases, another_salt_is_a_lie);
     tcase_add_test(cases, order_does_not_matter);
     tcase_add_test(cases, indices_are_checked);
     tcase_add_test(cases, fewer_than_the_threshold_do_not_suffice);
