@@ -18,22 +18,29 @@ static bool signs_sha1(const Roster *roster)
     return roster->allow_sha1;
 }
 
-#define RSA(mechanism, flags, hash_, offered_)                                                                                             \
+#define RSA(mechanism, flags, hash_, encoding_, offered_)                                                                                  \
     {                                                                                                                                      \
-        .type = mechanism, .info = {RSA_BITS_MIN, RSA_BITS_MAX, CKF_HW | (flags)}, .hash = hash_, .key_type = CKK_RSA, .offered = offered_ \
+        .type = mechanism, .info = {RSA_BITS_MIN, RSA_BITS_MAX, CKF_HW | (flags)}, .hash = hash_, .encoding = ENCODING_##encoding_,        \
+        .key_type = CKK_RSA, .offered = offered_                                                                                           \
     }
+#define SIGNS (CKF_SIGN | CKF_VERIFY)
 #define DIGEST(mechanism, hash_)                                                                                                           \
     {                                                                                                                                      \
         .type = mechanism, .info = {.flags = CKF_HW | CKF_DIGEST}, .hash = hash_, .key_type = CK_UNAVAILABLE_INFORMATION                   \
     }
 
 static const Mechanism mechanisms[] = {
-    RSA(CKM_RSA_PKCS_KEY_PAIR_GEN, CKF_GENERATE_KEY_PAIR, HASH_INVALID, deals),
-    RSA(CKM_RSA_PKCS, CKF_SIGN | CKF_VERIFY, HASH_INVALID, NULL),
-    RSA(CKM_SHA1_RSA_PKCS, CKF_SIGN | CKF_VERIFY, HASH_SHA1, signs_sha1),
-    RSA(CKM_SHA256_RSA_PKCS, CKF_SIGN | CKF_VERIFY, HASH_SHA256, NULL),
-    RSA(CKM_SHA384_RSA_PKCS, CKF_SIGN | CKF_VERIFY, HASH_SHA384, NULL),
-    RSA(CKM_SHA512_RSA_PKCS, CKF_SIGN | CKF_VERIFY, HASH_SHA512, NULL),
+    RSA(CKM_RSA_PKCS_KEY_PAIR_GEN, CKF_GENERATE_KEY_PAIR, HASH_INVALID, PKCS1_V15, deals),
+    RSA(CKM_RSA_PKCS, SIGNS, HASH_INVALID, PKCS1_V15, NULL),
+    RSA(CKM_SHA1_RSA_PKCS, SIGNS, HASH_SHA1, PKCS1_V15, signs_sha1),
+    RSA(CKM_SHA256_RSA_PKCS, SIGNS, HASH_SHA256, PKCS1_V15, NULL),
+    RSA(CKM_SHA384_RSA_PKCS, SIGNS, HASH_SHA384, PKCS1_V15, NULL),
+    RSA(CKM_SHA512_RSA_PKCS, SIGNS, HASH_SHA512, PKCS1_V15, NULL),
+    RSA(CKM_RSA_PKCS_PSS, SIGNS, HASH_INVALID, PSS, NULL),
+    RSA(CKM_SHA1_RSA_PKCS_PSS, SIGNS, HASH_SHA1, PSS, signs_sha1),
+    RSA(CKM_SHA256_RSA_PKCS_PSS, SIGNS, HASH_SHA256, PSS, NULL),
+    RSA(CKM_SHA384_RSA_PKCS_PSS, SIGNS, HASH_SHA384, PSS, NULL),
+    RSA(CKM_SHA512_RSA_PKCS_PSS, SIGNS, HASH_SHA512, PSS, NULL),
     DIGEST(CKM_SHA_1, HASH_SHA1),
     DIGEST(CKM_SHA256, HASH_SHA256),
     DIGEST(CKM_SHA384, HASH_SHA384),

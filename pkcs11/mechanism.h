@@ -7,7 +7,8 @@
 typedef struct Mechanism {
     CK_MECHANISM_TYPE type;
     CK_MECHANISM_INFO info;
-    HashAlgorithm hash; /* of the data; HASH_INVALID: the data comes as a DigestInfo, or there is none */
+    HashAlgorithm hash; /* of the data; HASH_INVALID: it comes as a DigestInfo (EMSA-PSS: as a digest), or there is none */
+    Encoding encoding;  /* of what is signed */
     CK_KEY_TYPE key_type;
     bool (*offered)(const Roster *roster); /* NULL: always */
 } Mechanism;

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <syslog.h>
 
 #include "base/crypto.h"
 #include "base/evp.h"
@@ -100,10 +101,23 @@ static CK_RV get_key(const Call *call, CK_OBJECT_HANDLE handle, KeyRole role, co
     return CKR_OK;
 }
 
-/* Parameters of the mechanism are ignored: there are none, and an application sends garbage. */
-static CK_RV begin(const Call *call, OperationKind kind, CK_MECHANISM_TYPE type, CK_OBJECT_HANDLE handle)
+/* Only those of RSA-PSS count: no other mechanism has any, and an application sends garbage. */
+static CK_RV read_parameters(const Call *call, OperationKind kind, const CK_MECHANISM *given, Operation *operation)
 {
-    const Mechanism *mechanism = mechanism_find(call->token->roster, type, kinds[kind].use);
+    CK_RV rv;
+
+    if (operation->mechanism->encoding != ENCODING_PSS)
+        return CKR_OK;
+    rv = pss_read(operation->mechanism, given, operation->key, &operation->pss);
+    if (rv != CKR_OK || kind != OPERATION_SIGN || operation->pss.hash != HASH_SHA1 || call->token->roster->allow_sha1)
+        return rv;
+    token_log(call->token, LOG_ERR, "C_SignInit: SHA-1 is not signed unless the roster says AllowSha1=yes");
+    return CKR_MECHANISM_PARAM_INVALID;
+}
+
+static CK_RV begin(const Call *call, OperationKind kind, const CK_MECHANISM *given, CK_OBJECT_HANDLE handle)
+{
+    const Mechanism *mechanism = mechanism_find(call->token->roster, given->mechanism, kinds[kind].use);
     _cleanup_object_ Object *key = NULL;
     _cleanup_operation_ Operation *operation = NULL;
     CK_RV rv = mechanism ? CKR_OK : CKR_MECHANISM_INVALID;
@@ -112,6 +126,8 @@ static CK_RV begin(const Call *call, OperationKind kind, CK_MECHANISM_TYPE type,
         rv = get_key(call, handle, kinds[kind].role, mechanism, &key);
     if (rv == CKR_OK)
         rv = rv_of(operation_new(mechanism, key, &operation));
+    if (rv == CKR_OK)
+        rv = read_parameters(call, kind, given, operation);
     if (rv == CKR_OK)
         rv = start(call, kind, operation);
     if (rv == CKR_OK)
@@ -129,7 +145,7 @@ CK_RV operation_begin(CK_SESSION_HANDLE session, OperationKind kind, const CK_ME
     if (!mechanism)
         return operation_cancel(&call, kind) == CKR_OK ? CKR_OK : CKR_ARGUMENTS_BAD;
     rv = operation_check_idle(&call, kind);
-    return rv == CKR_OK ? begin(&call, kind, mechanism->mechanism, key) : rv;
+    return rv == CKR_OK ? begin(&call, kind, mechanism, key) : rv;
 }
 
 CK_RV operation_take(const Call *call, OperationKind kind, Taken *ret_taken)
@@ -197,6 +213,8 @@ CK_RV operation_digest(Operation *operation, Digest *ret_digest)
     uint8_t bytes[EVP_MAX_MD_SIZE];
     unsigned size;
 
+    if (!operation->hash)
+        return digest_set(operation->pss.hash, operation->data, operation->size, ret_digest) < 0 ? CKR_DATA_LEN_RANGE : CKR_OK;
     if (EVP_DigestFinal_ex(operation->hash, bytes, &size) != 1)
         return CKR_DEVICE_ERROR;
     return rv_of(digest_set(operation->mechanism->hash, bytes, size, ret_digest));

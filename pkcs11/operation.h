@@ -6,14 +6,15 @@
 
 #include <openssl/evp.h>
 
-#include "pkcs11/mechanism.h"
+#include "pkcs11/pss.h"
 #include "pkcs11/session.h"
 
 #define OPERATION_DATA_SIZE_MAX 1024
 
 struct Operation {
     const Mechanism *mechanism;
-    Object *key;     /* NULL for digesting */
+    Object *key; /* NULL for digesting */
+    PssParameters pss;
     bool multi_part; /* an …Update was made */
     EVP_MD_CTX *hash;
     uint8_t data[OPERATION_DATA_SIZE_MAX]; /* mechanisms that do not hash: what came so far */
@@ -51,7 +52,8 @@ void operation_done(Taken *taken);
 
 /* More data. CKR_ARGUMENTS_BAD, CKR_DATA_LEN_RANGE, CKR_DEVICE_ERROR. */
 CK_RV operation_update(Operation *operation, const void *data, size_t size);
-/* The digest of all data of a mechanism that hashes. CKR_DEVICE_ERROR. */
+/* The digest of all data of a mechanism that hashes, or the one that came as data of one that does not. CKR_DEVICE_ERROR;
+ * CKR_DATA_LEN_RANGE it is not as long as one is. */
 CK_RV operation_digest(Operation *operation, Digest *ret_digest);
 
 /* The rule for results (PKCS#11 2.40, §5.2): is there no room for `size` bytes? Then `*ret_rv` is the answer (CKR_OK to a question for the

@@ -1,19 +1,18 @@
 /* Signing. Only C_Sign and C_SignFinal with room for the result talk to the nodes. */
 #include <syslog.h>
 
+#include "base/crypto.h"
 #include "pkcs11/login.h"
 #include "pkcs11/operation.h"
+#include "pkcs11/rv.h"
 
 CK_RV C_SignInit(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key)
 {
     return operation_begin(session, OPERATION_SIGN, mechanism, key);
 }
 
-/* The digest to be signed, however it came. */
-static CK_RV finish_digest(Token *token, Operation *operation, Digest *ret_digest)
+static CK_RV read_digest_info(Token *token, const Operation *operation, Digest *ret_digest)
 {
-    if (operation->hash)
-        return operation_digest(operation, ret_digest);
     if (operation->size > operation->key->modulus.size - 11) /* RFC 8017 §9.2, step 3 */
         return CKR_DATA_LEN_RANGE;
     if (digest_from_digest_info(operation->data, operation->size, ret_digest) < 0) {
@@ -25,6 +24,25 @@ static CK_RV finish_digest(Token *token, Operation *operation, Digest *ret_diges
         return CKR_DATA_INVALID;
     }
     return CKR_OK;
+}
+
+/* RFC 8017 §9.1.1, step 4: the salt is chosen here, for all nodes; they make the encoding. */
+static CK_RV add_salt(const Operation *operation, Digest *digest)
+{
+    uint8_t salt[DIGEST_SALT_SIZE_MAX];
+    size_t size = operation->pss.salt_size;
+    int r = size > 0 ? crypto_random(salt, size) : 0;
+
+    return rv_of(r < 0 ? r : digest_set_pss(digest, salt, size));
+}
+
+/* The digest to be signed, however it came. */
+static CK_RV finish_digest(Token *token, Operation *operation, Digest *ret_digest)
+{
+    bool salted = operation->mechanism->encoding == ENCODING_PSS;
+    CK_RV rv = operation->hash || salted ? operation_digest(operation, ret_digest) : read_digest_info(token, operation, ret_digest);
+
+    return rv == CKR_OK && salted ? add_salt(operation, ret_digest) : rv;
 }
 
 static CK_RV sign(const Taken *taken, CK_BYTE *signature)

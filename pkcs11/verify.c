@@ -26,35 +26,45 @@ static CK_RV encode_data(const Operation *operation, uint8_t *encoded, size_t si
     return CKR_OK;
 }
 
-static CK_RV encode(Operation *operation, uint8_t *encoded, size_t size)
+/* What the signature should open to. Of EMSA-PSS only the salt is the signer's to choose, so whatever salt is in `opened` is taken, and the
+ * rest has to follow from it (RFC 8017 §9.1.2). */
+static CK_RV encode(Operation *operation, const uint8_t *opened, uint8_t *encoded)
 {
+    const Object *key = operation->key;
+    bool salted = operation->mechanism->encoding == ENCODING_PSS;
     Digest digest;
     CK_RV rv;
+    int r;
 
-    if (!operation->hash)
-        return encode_data(operation, encoded, size);
+    if (!operation->hash && !salted)
+        return encode_data(operation, encoded, key->modulus.size);
     rv = operation_digest(operation, &digest);
     if (rv != CKR_OK)
         return rv;
-    return digest_encode(&digest, 8 * size, encoded) == 0 ? CKR_OK : CKR_KEY_SIZE_RANGE;
+    r = salted ? digest_take_salt(&digest, key->bits, opened, operation->pss.salt_size) : 0;
+    if (r == 0)
+        r = digest_encode(&digest, key->bits, encoded);
+    return r == -EMSGSIZE ? CKR_KEY_SIZE_RANGE : rv_of(r);
 }
 
 static CK_RV verify(Operation *operation, const CK_BYTE *signature, CK_ULONG signature_size)
 {
     const Object *key = operation->key;
-    uint8_t encoded[RSA_PUBLIC_SIZE_MAX];
+    uint8_t opened[RSA_PUBLIC_SIZE_MAX], encoded[RSA_PUBLIC_SIZE_MAX];
     CK_RV rv;
     int r;
 
     if (!signature)
         return CKR_ARGUMENTS_BAD;
-    rv = encode(operation, encoded, key->modulus.size);
-    if (rv != CKR_OK)
-        return rv;
     if (signature_size != key->modulus.size)
         return CKR_SIGNATURE_LEN_RANGE;
-    r = rsa_public_verify(&key->modulus, &key->exponent, encoded, signature);
-    return r == -EBADMSG ? CKR_SIGNATURE_INVALID : rv_of(r);
+    r = rsa_public_open(&key->modulus, &key->exponent, signature, opened);
+    if (r < 0)
+        return r == -EBADMSG ? CKR_SIGNATURE_INVALID : rv_of(r);
+    rv = encode(operation, opened, encoded);
+    if (rv != CKR_OK)
+        return rv;
+    return memcmp(opened, encoded, key->modulus.size) == 0 ? CKR_OK : CKR_SIGNATURE_INVALID;
 }
 
 CK_RV C_Verify(CK_SESSION_HANDLE session, CK_BYTE *data, CK_ULONG data_size, CK_BYTE *signature, CK_ULONG signature_size)

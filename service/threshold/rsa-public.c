@@ -77,20 +77,19 @@ int rsa_public_info(const Bytes *modulus, const Bytes *exponent, Bytes *ret_der)
     return 0;
 }
 
-int rsa_public_verify(const Bytes *modulus, const Bytes *exponent, const uint8_t *encoded, const uint8_t *signature)
+int rsa_public_open(const Bytes *modulus, const Bytes *exponent, const uint8_t *signature, uint8_t *ret_encoded)
 {
     _cleanup_bn_ctx_ BN_CTX *ctx = bn_public_context();
     _cleanup_bn_ BIGNUM *n = BN_bin2bn(modulus->data, (int)modulus->size, NULL);
     _cleanup_bn_ BIGNUM *e = BN_bin2bn(exponent->data, (int)exponent->size, NULL);
     _cleanup_bn_ BIGNUM *s = BN_bin2bn(signature, (int)modulus->size, NULL);
-    _cleanup_bn_ BIGNUM *m = BN_bin2bn(encoded, (int)modulus->size, NULL);
     _cleanup_bn_ BIGNUM *opened = BN_new();
 
-    if (!ctx || !n || !e || !s || !m || !opened)
+    if (!ctx || !n || !e || !s || !opened)
         return -ENOMEM;
     if (BN_ucmp(s, n) >= 0)
         return -EBADMSG;
     if (BN_mod_exp_mont(opened, s, e, n, ctx, NULL) != 1)
         return -ENOMEM;
-    return BN_cmp(opened, m) == 0 ? 0 : -EBADMSG;
+    return BN_bn2binpad(opened, ret_encoded, (int)modulus->size) < 0 ? -ENOMEM : 0;
 }

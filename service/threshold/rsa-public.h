@@ -10,6 +10,6 @@
  * Errors: -ENOMEM. */
 int rsa_public_info(const Bytes *modulus, const Bytes *exponent, Bytes *ret_der) _must_check_;
 
-/* RFC 8017 §8.2.2, step 2: is signature^e mod n the encoded message? `encoded` and `signature`: as many bytes as the modulus.
- * Errors: -EBADMSG no; -ENOMEM. */
-int rsa_public_verify(const Bytes *modulus, const Bytes *exponent, const uint8_t *encoded, const uint8_t *signature) _must_check_;
+/* RFC 8017 §5.2.2: signature^e mod n, which of a good signature is the encoded message. `signature` and `ret_encoded`: as many bytes as the
+ * modulus. Errors: -EBADMSG the signature is not below the modulus; -ENOMEM. */
+int rsa_public_open(const Bytes *modulus, const Bytes *exponent, const uint8_t *signature, uint8_t *ret_encoded) _must_check_;

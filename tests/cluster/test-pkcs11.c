@@ -1,4 +1,5 @@
 /* The built module and real nodes: the life of keys, every mechanism, threads, forks, reloading. */
+#include <openssl/rsa.h>
 #include <pthread.h>
 #include <sys/stat.h>
 
@@ -27,6 +28,33 @@ START_TEST(every_mechanism)
         ck_assert(openssl_accepts(key, hashing[i].hash, signature, sizeof(signature)));
         ck_assert_rv(p11->C_VerifyInit(session, MECHANISM(hashing[i].mechanism), public_key), CKR_OK);
         ck_assert_rv(p11->C_Verify(session, message, sizeof(message), signature, sizeof(signature)), CKR_OK);
+    }
+    EVP_PKEY_free(key);
+}
+END_TEST
+
+START_TEST(pss_with_every_salt)
+{
+    static const CK_ULONG salts[] = {0, 32, SIGNATURE_SIZE - 32 - 2};
+    CK_SESSION_HANDLE session = start();
+    CK_OBJECT_HANDLE private_key = find_key(session, CKO_PRIVATE_KEY, "shared");
+    EVP_PKEY *key = public_key_of(session, private_key);
+
+    for (size_t i = 0; i < ELEMENTS_OF(salts); i++) {
+        CK_RSA_PKCS_PSS_PARAMS parameters = {CKM_SHA256, CKG_MGF1_SHA256, salts[i]};
+        CK_MECHANISM mechanism = {CKM_SHA256_RSA_PKCS_PSS, &parameters, sizeof(parameters)};
+        CK_BYTE signature[SIGNATURE_SIZE];
+        CK_ULONG size = sizeof(signature);
+        EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+        EVP_PKEY_CTX *of_key;
+
+        ck_assert_rv(p11->C_SignInit(session, &mechanism, private_key), CKR_OK);
+        ck_assert_rv(p11->C_Sign(session, message, sizeof(message), signature, &size), CKR_OK);
+        ck_assert_int_eq(EVP_DigestVerifyInit_ex(ctx, &of_key, "SHA256", NULL, NULL, key, NULL), 1);
+        ck_assert_int_eq(EVP_PKEY_CTX_set_rsa_padding(of_key, RSA_PKCS1_PSS_PADDING), 1);
+        ck_assert_int_eq(EVP_PKEY_CTX_set_rsa_pss_saltlen(of_key, (int)salts[i]), 1);
+        ck_assert_int_eq(EVP_DigestVerify(ctx, signature, size, message, sizeof(message)), 1);
+        EVP_MD_CTX_free(ctx);
     }
     EVP_PKEY_free(key);
 }
@@ -307,6 +335,7 @@ static void add_tests(TCase *cases)
 {
     tcase_add_unchecked_fixture(cases, set_up, NULL);
     tcase_add_test(cases, every_mechanism);
+    tcase_add_test(cases, pss_with_every_salt);
     tcase_add_test(cases, digest_info_with_size_queries);
     tcase_add_test(cases, life_of_a_key);
     tcase_add_test(cases, public_key_need_not_be_on_the_token);
