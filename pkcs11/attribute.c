@@ -9,15 +9,19 @@ typedef struct AttributeRow AttributeRow;
 
 struct AttributeRow {
     CK_ATTRIBUTE_TYPE type;
-    unsigned roles;                                                                    /* bit 1 << role: objects that have it */
+    unsigned kinds;                                                                    /* bit 1 << kind: objects that have it */
     void (*get)(const Object *object, const AttributeRow *row, AttributeValue *value); /* NULL: sensitive */
-    CK_ULONG constant;
+    CK_ULONG constant;                                                                 /* or the slot of the value */
     bool writable;
 };
 
-#define PUBLIC  (1U << ROLE_PUBLIC)
-#define PRIVATE (1U << ROLE_PRIVATE)
-#define BOTH    (PUBLIC | PRIVATE)
+#define PUBLIC      (1U << KIND_PUBLIC_KEY)
+#define PRIVATE     (1U << KIND_PRIVATE_KEY)
+#define BOTH        (PUBLIC | PRIVATE)
+#define DATA        (1U << KIND_DATA)
+#define CERTIFICATE (1U << KIND_CERTIFICATE)
+#define PROFILE     (1U << KIND_PROFILE)
+#define ALL         (BOTH | DATA | CERTIFICATE | PROFILE)
 
 static_assert(MECHANISMS_MAX * sizeof(CK_MECHANISM_TYPE) <= ATTRIBUTE_SCRATCH_SIZE, "ATTRIBUTE_SCRATCH_SIZE is too small");
 
@@ -53,7 +57,7 @@ static void get_empty(const Object *object, const AttributeRow *row, AttributeVa
 
 static void get_class(const Object *object, const AttributeRow *row, AttributeValue *value)
 {
-    set_ulong(value, object->role == ROLE_PRIVATE ? CKO_PRIVATE_KEY : CKO_PUBLIC_KEY);
+    set_ulong(value, object_class(object));
 }
 
 static void get_token(const Object *object, const AttributeRow *row, AttributeValue *value)
@@ -64,6 +68,36 @@ static void get_token(const Object *object, const AttributeRow *row, AttributeVa
 static void get_private(const Object *object, const AttributeRow *row, AttributeValue *value)
 {
     set_bool(value, object_is_private(object));
+}
+
+static void get_modifiable(const Object *object, const AttributeRow *row, AttributeValue *value)
+{
+    set_bool(value, !object->fixed);
+}
+
+static void get_copyable(const Object *object, const AttributeRow *row, AttributeValue *value)
+{
+    set_bool(value, !object->uncopyable);
+}
+
+static void get_destroyable(const Object *object, const AttributeRow *row, AttributeValue *value)
+{
+    set_bool(value, !object->lasting);
+}
+
+static void get_value(const Object *object, const AttributeRow *row, AttributeValue *value)
+{
+    set_bytes(value, &object->values[row->constant]);
+}
+
+static void get_certificate_type(const Object *object, const AttributeRow *row, AttributeValue *value)
+{
+    set_ulong(value, CKC_X_509);
+}
+
+static void get_profile(const Object *object, const AttributeRow *row, AttributeValue *value)
+{
+    set_ulong(value, object->profile);
 }
 
 static void get_label(const Object *object, const AttributeRow *row, AttributeValue *value)
@@ -130,18 +164,41 @@ static void get_public_key_info(const Object *object, const AttributeRow *row, A
 
 #define YES .get = get_constant_bool, .constant = true
 #define NO  .get = get_constant_bool, .constant = false
+/* PKCS#11 3.0, §4.5 and §4.6.3: of certificates only name, serial number and CKA_ID can be changed. */
+#define HOLDS(slot)   .get = get_value, .constant = (slot)
+#define CHANGES(slot) .get = get_value, .constant = (slot), .writable = true
 
 static const AttributeRow rows[] = {
-    {CKA_CLASS, BOTH, get_class},
-    {CKA_TOKEN, BOTH, get_token},
-    {CKA_PRIVATE, BOTH, get_private},
-    {CKA_LABEL, BOTH, get_label, .writable = true},
-    {CKA_UNIQUE_ID, BOTH, get_unique_id},
-    {CKA_MODIFIABLE, BOTH, YES},
-    {CKA_COPYABLE, BOTH, YES},
-    {CKA_DESTROYABLE, BOTH, YES},
+    {CKA_CLASS, ALL, get_class},
+    {CKA_TOKEN, ALL, get_token},
+    {CKA_PRIVATE, ALL, get_private},
+    {CKA_LABEL, ALL, get_label, .writable = true},
+    {CKA_UNIQUE_ID, ALL, get_unique_id},
+    {CKA_MODIFIABLE, ALL, get_modifiable},
+    {CKA_COPYABLE, ALL, get_copyable},
+    {CKA_DESTROYABLE, ALL, get_destroyable},
+    {CKA_PROFILE_ID, PROFILE, get_profile},
+    {CKA_APPLICATION, DATA, CHANGES(VALUE_APPLICATION)},
+    {CKA_OBJECT_ID, DATA, CHANGES(VALUE_OBJECT_ID)},
+    {CKA_VALUE, DATA, CHANGES(VALUE_VALUE)},
+    {CKA_CERTIFICATE_TYPE, CERTIFICATE, get_certificate_type},
+    {CKA_TRUSTED, CERTIFICATE, NO},
+    {CKA_VALUE, CERTIFICATE, HOLDS(VALUE_VALUE)},
+    {CKA_SUBJECT, CERTIFICATE, HOLDS(VALUE_SUBJECT)},
+    {CKA_ISSUER, CERTIFICATE, CHANGES(VALUE_ISSUER)},
+    {CKA_SERIAL_NUMBER, CERTIFICATE, CHANGES(VALUE_SERIAL_NUMBER)},
+    {CKA_CERTIFICATE_CATEGORY, CERTIFICATE, HOLDS(VALUE_CATEGORY)},
+    {CKA_CHECK_VALUE, CERTIFICATE, HOLDS(VALUE_CHECK)},
+    {CKA_START_DATE, CERTIFICATE, HOLDS(VALUE_START_DATE)},
+    {CKA_END_DATE, CERTIFICATE, HOLDS(VALUE_END_DATE)},
+    {CKA_PUBLIC_KEY_INFO, CERTIFICATE, HOLDS(VALUE_PUBLIC_KEY_INFO)},
+    {CKA_URL, CERTIFICATE, HOLDS(VALUE_URL)},
+    {CKA_HASH_OF_SUBJECT_PUBLIC_KEY, CERTIFICATE, HOLDS(VALUE_SUBJECT_KEY_HASH)},
+    {CKA_HASH_OF_ISSUER_PUBLIC_KEY, CERTIFICATE, HOLDS(VALUE_ISSUER_KEY_HASH)},
+    {CKA_NAME_HASH_ALGORITHM, CERTIFICATE, HOLDS(VALUE_NAME_HASH)},
+    {CKA_JAVA_MIDP_SECURITY_DOMAIN, CERTIFICATE, HOLDS(VALUE_JAVA_DOMAIN)},
     {CKA_KEY_TYPE, BOTH, get_key_type},
-    {CKA_ID, BOTH, get_id, .writable = true},
+    {CKA_ID, BOTH | CERTIFICATE, get_id, .writable = true},
     {CKA_SUBJECT, BOTH, get_empty},
     {CKA_START_DATE, BOTH, get_empty},
     {CKA_END_DATE, BOTH, get_empty},
@@ -179,7 +236,7 @@ static const AttributeRow rows[] = {
 static const AttributeRow *find_row(const Object *object, CK_ATTRIBUTE_TYPE type)
 {
     for (size_t i = 0; i < ELEMENTS(rows); i++)
-        if (rows[i].type == type && (rows[i].roles & (1U << object->role)))
+        if (rows[i].type == type && (rows[i].kinds & (1U << object->kind)))
             return &rows[i];
     return NULL;
 }
@@ -240,4 +297,15 @@ CK_RV attribute_check_writable(const Object *object, CK_ATTRIBUTE_TYPE type)
     if (!row)
         return CKR_ATTRIBUTE_TYPE_INVALID;
     return row->writable ? CKR_OK : CKR_ATTRIBUTE_READ_ONLY;
+}
+
+Bytes *attribute_slot(Object *object, CK_ATTRIBUTE_TYPE type)
+{
+    const AttributeRow *row = find_row(object, type);
+
+    if (row && row->get == get_label)
+        return &object->label;
+    if (row && row->get == get_id)
+        return &object->id;
+    return row && row->get == get_value ? &object->values[row->constant] : NULL;
 }

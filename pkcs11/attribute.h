@@ -20,5 +20,7 @@ CK_RV attribute_read(const Object *object, CK_ATTRIBUTE *entry);
 bool attribute_equals(const Object *object, const CK_ATTRIBUTE *attribute);
 /* The bytes of all values. */
 CK_ULONG attribute_total_size(const Object *object);
+/* Where the object keeps what an application says of this type; NULL: it does not. */
+Bytes *attribute_slot(Object *object, CK_ATTRIBUTE_TYPE type);
 /* May it be changed (CKR_OK)? CKR_ATTRIBUTE_READ_ONLY, CKR_ATTRIBUTE_TYPE_INVALID. */
 CK_RV attribute_check_writable(const Object *object, CK_ATTRIBUTE_TYPE type);

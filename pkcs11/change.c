@@ -80,7 +80,7 @@ static CK_RV make_record(Token *token, const Change *change, KeyRecord *ret_reco
     CK_RV rv = key ? rv_of(key_record_copy(quorum_key_record(key), ret_record)) : CKR_OBJECT_HANDLE_INVALID;
 
     for (CK_ULONG i = 0; rv == CKR_OK && i < change->count; i++)
-        rv = names_record(ret_record, change->object->role, &change->attributes[i]);
+        rv = names_record(ret_record, object_role(change->object), &change->attributes[i]);
     if (rv == CKR_OK && change->hide_public)
         ret_record->public_hidden = true;
     return rv;
@@ -133,6 +133,8 @@ CK_RV C_SetAttributeValue(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE handle, CK
         rv = call_object(&call, handle, &object);
     if (rv == CKR_OK)
         rv = check_may_write(&call, object);
+    if (rv == CKR_OK && object->fixed)
+        rv = CKR_ACTION_PROHIBITED;
     if (rv == CKR_OK)
         rv = check_writable(object, attributes, count);
     if (rv != CKR_OK || count == 0)
@@ -197,11 +199,13 @@ CK_RV C_DestroyObject(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE handle)
     rv = call_object(&call, handle, &object);
     if (rv == CKR_OK)
         rv = check_may_write(&call, object);
+    if (rv == CKR_OK && object->lasting)
+        rv = CKR_ACTION_PROHIBITED;
     if (rv != CKR_OK)
         return rv;
     if (object->session != 0)
         return remove_session_object(call.token, handle);
-    if (object->role == ROLE_PRIVATE)
+    if (object->kind == KIND_PRIVATE_KEY)
         return destroy_key(call.token, object);
     return change_record(call.token, &(Change){"C_DestroyObject", object, .hide_public = true});
 }

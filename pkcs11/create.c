@@ -1,10 +1,12 @@
-/* Objects of sessions: public keys that an application brings to verify with, and copies. */
+/* Objects of sessions: public keys that an application brings to verify with, data, certificates, and copies. */
 #include <errno.h>
+#include <syslog.h>
 
 #include "pkcs11/attribute.h"
 #include "pkcs11/names.h"
 #include "pkcs11/rv.h"
 #include "pkcs11/session.h"
+#include "pkcs11/stored.h"
 #include "pkcs11/template.h"
 
 /* Give the object (taken over, whatever happens) to the session. */
@@ -19,43 +21,6 @@ static CK_RV add_object(const Call *call, Object *object, CK_OBJECT_HANDLE *ret_
     *ret_handle = object->handle;
     owned = NULL;
     return CKR_OK;
-}
-
-/* What C_CreateObject can make. */
-static CK_RV check_kind(const CK_ATTRIBUTE *attributes, CK_ULONG count)
-{
-    static const struct {
-        CK_ATTRIBUTE_TYPE type;
-        CK_ULONG only;
-    } wanted[] = {
-        {CKA_CLASS, CKO_PUBLIC_KEY},
-        {CKA_KEY_TYPE, CKK_RSA},
-    };
-
-    for (size_t i = 0; i < ELEMENTS(wanted); i++) {
-        const CK_ATTRIBUTE *attribute = template_find(attributes, count, wanted[i].type);
-        CK_ULONG value;
-
-        if (!attribute)
-            return CKR_TEMPLATE_INCOMPLETE;
-        if (template_ulong(attribute, &value) != CKR_OK)
-            return CKR_ATTRIBUTE_VALUE_INVALID;
-        if (value != wanted[i].only)
-            return CKR_TEMPLATE_INCONSISTENT;
-    }
-    return CKR_OK;
-}
-
-static CK_RV make_public_key(const Call *call, const CK_ATTRIBUTE *attributes, CK_ULONG count, Object **ret_object)
-{
-    const CK_ATTRIBUTE *modulus = template_find(attributes, count, CKA_MODULUS);
-    const CK_ATTRIBUTE *exponent = template_find(attributes, count, CKA_PUBLIC_EXPONENT);
-    int r;
-
-    if (!modulus || !exponent)
-        return CKR_TEMPLATE_INCOMPLETE;
-    r = object_of_rsa_public(call->token->roster, modulus->pValue, modulus->ulValueLen, exponent->pValue, exponent->ulValueLen, ret_object);
-    return r == -EINVAL ? CKR_ATTRIBUTE_VALUE_INVALID : rv_of(r);
 }
 
 /* Where it is and who sees it has to be as it will be; what it may be used for is the token's to say. */
@@ -78,11 +43,94 @@ static CK_RV take_attributes(const Call *call, Object *made, const CK_ATTRIBUTE 
     return rv;
 }
 
+static CK_RV make_public_key(const Call *call, const CK_ATTRIBUTE *attributes, CK_ULONG count, Object **ret_object)
+{
+    const CK_ATTRIBUTE *modulus = template_find(attributes, count, CKA_MODULUS);
+    const CK_ATTRIBUTE *exponent = template_find(attributes, count, CKA_PUBLIC_EXPONENT);
+    CK_RV rv;
+    int r;
+
+    rv = template_expect(attributes, count, CKA_KEY_TYPE, CKK_RSA);
+    if (rv != CKR_OK)
+        return rv;
+    if (!modulus || !exponent)
+        return CKR_TEMPLATE_INCOMPLETE;
+    r = object_of_rsa_public(call->token->roster, modulus->pValue, modulus->ulValueLen, exponent->pValue, exponent->ulValueLen, ret_object);
+    rv = r == -EINVAL ? CKR_ATTRIBUTE_VALUE_INVALID : rv_of(r);
+    return rv == CKR_OK ? take_attributes(call, *ret_object, attributes, count) : rv;
+}
+
+static CK_RV make_data(const Call *call, const CK_ATTRIBUTE *attributes, CK_ULONG count, Object **ret_object)
+{
+    return stored_make(call->token->roster, KIND_DATA, attributes, count, ret_object);
+}
+
+static CK_RV make_certificate(const Call *call, const CK_ATTRIBUTE *attributes, CK_ULONG count, Object **ret_object)
+{
+    return stored_make(call->token->roster, KIND_CERTIFICATE, attributes, count, ret_object);
+}
+
+/* PKCS#11 3.0, §4.14: profile objects are the token's to make. */
+static CK_RV refuse_profile(const Call *call, const CK_ATTRIBUTE *attributes, CK_ULONG count, Object **ret_object)
+{
+    return CKR_ATTRIBUTE_READ_ONLY;
+}
+
+typedef CK_RV (*Maker)(const Call *call, const CK_ATTRIBUTE *attributes, CK_ULONG count, Object **ret_object);
+
+static CK_RV find_maker(const CK_ATTRIBUTE *attributes, CK_ULONG count, Maker *ret_maker)
+{
+    static const struct {
+        CK_OBJECT_CLASS class;
+        Maker make;
+    } makers[] = {
+        {CKO_PUBLIC_KEY, make_public_key},
+        {CKO_DATA, make_data},
+        {CKO_CERTIFICATE, make_certificate},
+        {CKO_PROFILE, refuse_profile},
+    };
+    const CK_ATTRIBUTE *class = template_find(attributes, count, CKA_CLASS);
+    CK_ULONG value;
+
+    if (!class)
+        return CKR_TEMPLATE_INCOMPLETE;
+    if (template_ulong(class, &value) != CKR_OK)
+        return CKR_ATTRIBUTE_VALUE_INVALID;
+    for (size_t i = 0; i < ELEMENTS(makers); i++)
+        if (makers[i].class == value) {
+            *ret_maker = makers[i].make;
+            return CKR_OK;
+        }
+    return CKR_TEMPLATE_INCONSISTENT;
+}
+
+/* Everything that is made here lives in the session: the nodes keep keys, and nothing else. */
+static CK_RV check_place(const Call *call, const CK_ATTRIBUTE *attributes, CK_ULONG count)
+{
+    const CK_ATTRIBUTE *place = template_find(attributes, count, CKA_TOKEN);
+    bool on_token = false;
+    CK_RV rv = place ? template_bool(place, &on_token) : CKR_OK;
+
+    if (rv != CKR_OK || !on_token)
+        return rv;
+    if (!session_may_write(call->session))
+        return CKR_SESSION_READ_ONLY;
+    token_log(call->token, LOG_ERR, "C_CreateObject: this token keeps nothing but key pairs that it made: CKA_TOKEN has to be false");
+    return CKR_TEMPLATE_INCONSISTENT;
+}
+
+/* Private objects are for those who are logged in. */
+static CK_RV check_login(const Call *call, const Object *made)
+{
+    return object_is_private(made) && !quorum_logged_in(call->token->quorum) ? CKR_USER_NOT_LOGGED_IN : CKR_OK;
+}
+
 CK_RV C_CreateObject(CK_SESSION_HANDLE session, CK_ATTRIBUTE *attributes, CK_ULONG count, CK_OBJECT_HANDLE *object)
 {
     _cleanup_call_ Call call = {0};
     _cleanup_object_ Object *made = NULL;
     CK_RV rv = call_begin_session(session, &call);
+    Maker make;
 
     if (rv != CKR_OK)
         return rv;
@@ -90,11 +138,13 @@ CK_RV C_CreateObject(CK_SESSION_HANDLE session, CK_ATTRIBUTE *attributes, CK_ULO
         return CKR_ARGUMENTS_BAD;
     rv = template_check(attributes, count);
     if (rv == CKR_OK)
-        rv = check_kind(attributes, count);
+        rv = find_maker(attributes, count, &make);
     if (rv == CKR_OK)
-        rv = make_public_key(&call, attributes, count, &made);
+        rv = check_place(&call, attributes, count);
     if (rv == CKR_OK)
-        rv = take_attributes(&call, made, attributes, count);
+        rv = make(&call, attributes, count, &made);
+    if (rv == CKR_OK)
+        rv = check_login(&call, made);
     if (rv == CKR_OK)
         rv = add_object(&call, TAKE_PTR(made), object);
     return rv;
@@ -125,6 +175,8 @@ CK_RV C_CopyObject(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE handle, CK_ATTRIB
     rv = template_check(attributes, count);
     if (rv == CKR_OK)
         rv = call_object(&call, handle, &object);
+    if (rv == CKR_OK && object->uncopyable)
+        rv = CKR_ACTION_PROHIBITED;
     if (rv == CKR_OK)
         rv = check_copy_place(object, attributes, count);
     if (rv == CKR_OK)

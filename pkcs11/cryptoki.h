@@ -13,6 +13,11 @@
 #if CRYPTOKI_VERSION_MAJOR < 3
 
 #define CKA_UNIQUE_ID               (4UL)
+#define CKO_PROFILE                 (9UL)
+#define CKA_PROFILE_ID              (0x601UL)
+#define CKP_BASELINE_PROVIDER       (1UL)
+#define CKP_EXTENDED_PROVIDER       (2UL)
+#define CKP_AUTHENTICATION_TOKEN    (3UL)
 #define CKF_FIND_OBJECTS            (1UL << 6)
 #define CKR_OPERATION_CANCEL_FAILED (0x202UL)
 

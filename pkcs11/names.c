@@ -4,6 +4,7 @@
 
 #include "pkcs11/attribute.h"
 #include "pkcs11/rv.h"
+#include "pkcs11/stored.h"
 #include "pkcs11/template.h"
 
 static CK_RV replace_bytes(Bytes *bytes, const CK_ATTRIBUTE *attribute)
@@ -39,10 +40,10 @@ static CK_RV apply_one(Object *object, const CK_ATTRIBUTE *attribute)
     if (rv == CKR_ATTRIBUTE_READ_ONLY)
         return attribute_equals(object, attribute) ? CKR_OK : CKR_TEMPLATE_INCONSISTENT;
     if (rv == CKR_OK)
-        rv = template_check_name(attribute);
+        rv = object_is_key(object) ? template_check_name(attribute) : stored_check(attribute);
     if (rv != CKR_OK)
         return rv;
-    return replace_bytes(attribute->type == CKA_LABEL ? &object->label : &object->id, attribute);
+    return replace_bytes(attribute_slot(object, attribute->type), attribute);
 }
 
 CK_RV names_apply(Object *object, const CK_ATTRIBUTE *attributes, CK_ULONG count)

@@ -1,4 +1,4 @@
-/* CKA_LABEL and CKA_ID: what can be changed about an object. */
+/* What can be changed about an object: of keys CKA_LABEL and CKA_ID. */
 #pragma once
 
 #include "pkcs11/object.h"

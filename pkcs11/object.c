@@ -21,11 +21,13 @@ Object *object_unref(Object *object)
     bytes_clear(&object->modulus);
     bytes_clear(&object->exponent);
     bytes_clear(&object->info);
+    for (size_t i = 0; i < VALUE_MAX; i++)
+        bytes_clear(&object->values[i]);
     free(object);
     return NULL;
 }
 
-static Object *new_object(const Roster *roster, KeyRole role)
+static Object *new_object(const Roster *roster, ObjectKind kind)
 {
     Object *object = calloc(1, sizeof(*object));
 
@@ -33,7 +35,8 @@ static Object *new_object(const Roster *roster, KeyRole role)
         return NULL;
     atomic_init(&object->references, 1);
     object->roster = roster;
-    object->role = role;
+    object->kind = kind;
+    object->private = kind == KIND_PRIVATE_KEY;
     object->key_type = CKK_RSA;
     return object;
 }
@@ -73,13 +76,13 @@ static void set_unique_id(Object *object, const KeyId *id)
     char text[2 * KEY_ID_SIZE + 1];
 
     key_id_format(id, text);
-    (void)snprintf(object->unique_id, sizeof(object->unique_id), "%s-%s", text, object->role == ROLE_PRIVATE ? "private" : "public");
+    (void)snprintf(object->unique_id, sizeof(object->unique_id), "%s-%s", text, object->kind == KIND_PRIVATE_KEY ? "private" : "public");
 }
 
 int object_of_key(const Roster *roster, QuorumKey *key, KeyRole role, Object **ret_object)
 {
     static const uint8_t exponent[] = {1, 0, 1};
-    _cleanup_object_ Object *object = new_object(roster, role);
+    _cleanup_object_ Object *object = new_object(roster, role == ROLE_PRIVATE ? KIND_PRIVATE_KEY : KIND_PUBLIC_KEY);
     const KeyRecord *record = quorum_key_record(key);
     const Bytes *modulus = &quorum_key_header(key)->public_key;
 
@@ -123,7 +126,7 @@ int object_of_rsa_public(const Roster *roster, const void *modulus, size_t modul
     if (!(n.data[n.size - 1] & 1) || !(e.data[e.size - 1] & 1))
         return -EINVAL;
 
-    _cleanup_object_ Object *object = new_object(roster, ROLE_PUBLIC);
+    _cleanup_object_ Object *object = new_object(roster, KIND_PUBLIC_KEY);
 
     if (!object)
         return -ENOMEM;
@@ -136,16 +139,36 @@ int object_of_rsa_public(const Roster *roster, const void *modulus, size_t modul
     return 0;
 }
 
+int object_of_kind(const Roster *roster, ObjectKind kind, Object **ret_object)
+{
+    *ret_object = new_object(roster, kind);
+    return *ret_object ? 0 : -ENOMEM;
+}
+
+static int copy_values(const Object *object, Object *copy)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < VALUE_MAX; i++)
+        r = bytes_copy(object->values[i].data, object->values[i].size, &copy->values[i]);
+    return r;
+}
+
 int object_copy(const Object *object, Object **ret_object)
 {
-    _cleanup_object_ Object *copy = new_object(object->roster, object->role);
+    _cleanup_object_ Object *copy = new_object(object->roster, object->kind);
 
     if (!copy)
         return -ENOMEM;
     copy->key_type = object->key_type;
     copy->key = object->key ? quorum_key_ref(object->key) : NULL;
+    copy->private = object->private;
+    copy->fixed = object->fixed;
+    copy->uncopyable = object->uncopyable;
+    copy->lasting = object->lasting;
 
-    int r = set_rsa(copy, object->modulus.data, object->modulus.size, object->exponent.data, object->exponent.size);
+    int r = object_is_key(object) ? set_rsa(copy, object->modulus.data, object->modulus.size, object->exponent.data, object->exponent.size)
+                                  : copy_values(object, copy);
 
     if (r < 0)
         return r;
@@ -161,5 +184,25 @@ int object_copy(const Object *object, Object **ret_object)
 
 bool object_is_private(const Object *object)
 {
-    return object->role == ROLE_PRIVATE;
+    return object->private;
+}
+
+bool object_is_key(const Object *object)
+{
+    return object->kind == KIND_PUBLIC_KEY || object->kind == KIND_PRIVATE_KEY;
+}
+
+CK_OBJECT_CLASS object_class(const Object *object)
+{
+    static const CK_OBJECT_CLASS classes[KIND_MAX] = {
+        [KIND_PUBLIC_KEY] = CKO_PUBLIC_KEY,   [KIND_PRIVATE_KEY] = CKO_PRIVATE_KEY, [KIND_DATA] = CKO_DATA,
+        [KIND_CERTIFICATE] = CKO_CERTIFICATE, [KIND_PROFILE] = CKO_PROFILE,
+    };
+
+    return classes[object->kind];
+}
+
+KeyRole object_role(const Object *object)
+{
+    return object->kind == KIND_PRIVATE_KEY ? ROLE_PRIVATE : ROLE_PUBLIC;
 }

@@ -49,11 +49,11 @@ Operation *operation_free(Operation *operation)
 
 static const struct {
     CK_FLAGS use;
-    KeyRole role; /* of its key; ROLE_MAX: it has none */
+    ObjectKind key; /* KIND_MAX: it has none */
 } kinds[OPERATION_MAX] = {
-    [OPERATION_SIGN] = {CKF_SIGN, ROLE_PRIVATE},
-    [OPERATION_VERIFY] = {CKF_VERIFY, ROLE_PUBLIC},
-    [OPERATION_DIGEST] = {CKF_DIGEST, ROLE_MAX},
+    [OPERATION_SIGN] = {CKF_SIGN, KIND_PRIVATE_KEY},
+    [OPERATION_VERIFY] = {CKF_VERIFY, KIND_PUBLIC_KEY},
+    [OPERATION_DIGEST] = {CKF_DIGEST, KIND_MAX},
 };
 
 CK_FLAGS operation_use(OperationKind kind)
@@ -86,14 +86,16 @@ CK_RV operation_cancel(const Call *call, OperationKind kind)
     return operation_take(call, kind, &taken);
 }
 
-static CK_RV get_key(const Call *call, CK_OBJECT_HANDLE handle, KeyRole role, const Mechanism *mechanism, Object **ret_key)
+static CK_RV get_key(const Call *call, CK_OBJECT_HANDLE handle, ObjectKind kind, const Mechanism *mechanism, Object **ret_key)
 {
     _cleanup_object_ Object *key = NULL;
     CK_RV rv = call_object(call, handle, &key);
 
     if (rv != CKR_OK)
         return rv == CKR_OBJECT_HANDLE_INVALID ? CKR_KEY_HANDLE_INVALID : rv;
-    if (key->role != role)
+    if (!object_is_key(key))
+        return CKR_KEY_HANDLE_INVALID;
+    if (key->kind != kind)
         return CKR_KEY_FUNCTION_NOT_PERMITTED;
     if (key->key_type != mechanism->key_type)
         return CKR_KEY_TYPE_INCONSISTENT;
@@ -122,8 +124,8 @@ static CK_RV begin(const Call *call, OperationKind kind, const CK_MECHANISM *giv
     _cleanup_operation_ Operation *operation = NULL;
     CK_RV rv = mechanism ? CKR_OK : CKR_MECHANISM_INVALID;
 
-    if (rv == CKR_OK && kinds[kind].role != ROLE_MAX)
-        rv = get_key(call, handle, kinds[kind].role, mechanism, &key);
+    if (rv == CKR_OK && kinds[kind].key != KIND_MAX)
+        rv = get_key(call, handle, kinds[kind].key, mechanism, &key);
     if (rv == CKR_OK)
         rv = rv_of(operation_new(mechanism, key, &operation));
     if (rv == CKR_OK)

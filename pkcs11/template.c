@@ -46,6 +46,18 @@ CK_RV template_ulong(const CK_ATTRIBUTE *attribute, CK_ULONG *ret_value)
     return CKR_OK;
 }
 
+CK_RV template_expect(const CK_ATTRIBUTE *attributes, CK_ULONG count, CK_ATTRIBUTE_TYPE type, CK_ULONG wanted)
+{
+    const CK_ATTRIBUTE *attribute = template_find(attributes, count, type);
+    CK_ULONG value;
+
+    if (!attribute)
+        return CKR_TEMPLATE_INCOMPLETE;
+    if (template_ulong(attribute, &value) != CKR_OK)
+        return CKR_ATTRIBUTE_VALUE_INVALID;
+    return value == wanted ? CKR_OK : CKR_TEMPLATE_INCONSISTENT;
+}
+
 CK_RV template_check_name(const CK_ATTRIBUTE *attribute)
 {
     const char *text = attribute->pValue;

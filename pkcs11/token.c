@@ -9,6 +9,7 @@
 #include "pkcs11/log.h"
 #include "pkcs11/rv.h"
 #include "pkcs11/session.h"
+#include "pkcs11/stored.h"
 
 /* How long a list of keys is good enough for a search. */
 #define KEYS_MAX_AGE MICROSECONDS_PER_SECOND
@@ -61,6 +62,8 @@ static CK_RV put_in(Token *token, Roster *roster)
 
     if (r != 0)
         roster_free(roster);
+    else
+        r = stored_add_profiles(&token->store);
     return rv_of(r);
 }
 

@@ -57,7 +57,7 @@ START_TEST(searches_match_any_attribute)
     CK_ATTRIBUTE other[] = {A_TEXT(CKA_LABEL, "zs")};
     CK_ATTRIBUTE unknown[] = {A_TEXT(0x61d, "x")};
     CK_ATTRIBUTE sensitive[] = {A_TEXT(CKA_PRIVATE_EXPONENT, "x")};
-    CK_ATTRIBUTE profile[] = {A_ULONG(CKA_CLASS, 9), A_BOOL(CKA_TOKEN, CK_TRUE)};
+    CK_ATTRIBUTE profile[] = {A_ULONG(CKA_CLASS, CKO_PROFILE), A_BOOL(CKA_TOKEN, CK_TRUE), A_TEXT(CKA_LABEL, "zsk")};
     CK_ATTRIBUTE empty[] = {A_TEXT(CKA_SUBJECT, ""), A_BOOL(CKA_TOKEN, CK_TRUE)};
     CK_ATTRIBUTE twice[] = {A_TEXT(CKA_LABEL, "zsk"), A_TEXT(CKA_LABEL, "zsk")};
     CK_ULONG count;
@@ -71,7 +71,8 @@ START_TEST(searches_match_any_attribute)
     ck_assert_uint_eq(find(session, other, 1, found), 0);
     ck_assert_uint_eq(find(session, unknown, 1, found), 0);
     ck_assert_uint_eq(find(session, sensitive, 1, found), 0);
-    ck_assert_uint_eq(find(session, profile, 2, found), 0);
+    ck_assert_uint_eq(find(session, profile, 2, found), 3);
+    ck_assert_uint_eq(find(session, profile, 3, found), 0);
     ck_assert_uint_eq(find(session, empty, 2, found), 6);
 
     ck_assert_rv(C_FindObjects(session, found, 16, &count), CKR_OPERATION_NOT_INITIALIZED);
@@ -82,8 +83,8 @@ START_TEST(searches_match_any_attribute)
     ck_assert_rv(C_FindObjectsInit(reader, NULL, 0), CKR_OK); /* sessions do not share a search */
     ck_assert_rv(C_FindObjects(session, found, 4, &count), CKR_OK);
     ck_assert_uint_eq(count, 4);
-    ck_assert_rv(C_FindObjects(session, found, 4, &count), CKR_OK);
-    ck_assert_uint_eq(count, 2);
+    ck_assert_rv(C_FindObjects(session, found, 16, &count), CKR_OK);
+    ck_assert_uint_eq(count, 5); /* with the profiles */
     ck_assert_rv(C_FindObjects(session, found, 4, &count), CKR_OK);
     ck_assert_uint_eq(count, 0);
     ck_assert_rv(C_FindObjectsFinal(session), CKR_OK);
