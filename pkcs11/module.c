@@ -103,7 +103,7 @@ CK_RV C_Finalize(void *reserved)
     return CKR_OK;
 }
 
-CK_RV C_GetInfo(CK_INFO *info)
+static CK_RV get_info(CK_VERSION version, CK_INFO *info)
 {
     _cleanup_call_ Call call = {0};
     CK_RV rv = call_begin(&call);
@@ -112,8 +112,18 @@ CK_RV C_GetInfo(CK_INFO *info)
         return rv;
     if (!info)
         return CKR_ARGUMENTS_BAD;
-    *info = (CK_INFO){.cryptokiVersion = {2, 40}, .libraryVersion = text_version()};
+    *info = (CK_INFO){.cryptokiVersion = version, .libraryVersion = text_version()};
     text_pad(info->manufacturerID, sizeof(info->manufacturerID), "Keyquorum");
     text_pad(info->libraryDescription, sizeof(info->libraryDescription), "Keyquorum threshold HSM");
     return CKR_OK;
+}
+
+CK_RV C_GetInfo(CK_INFO *info)
+{
+    return get_info((CK_VERSION){2, 40}, info);
+}
+
+CK_RV module_info_3_0(CK_INFO *info)
+{
+    return get_info((CK_VERSION){3, 0}, info);
 }

@@ -79,11 +79,19 @@ static CK_RV start(const Call *call, OperationKind kind, Operation *operation)
     return CKR_OK;
 }
 
+static bool is_busy(const Call *call, OperationKind kind)
+{
+    _cleanup_token_lock_ Token *locked = token_lock(call->token);
+
+    return call->session->busy[kind];
+}
+
 CK_RV operation_cancel(const Call *call, OperationKind kind)
 {
     _cleanup_taken_ Taken taken = {0};
+    CK_RV rv = operation_take(call, kind, &taken);
 
-    return operation_take(call, kind, &taken);
+    return rv != CKR_OK && is_busy(call, kind) ? CKR_OPERATION_CANCEL_FAILED : rv;
 }
 
 static CK_RV get_key(const Call *call, CK_OBJECT_HANDLE handle, ObjectKind kind, const Mechanism *mechanism, Object **ret_key)
@@ -144,8 +152,10 @@ CK_RV operation_begin(CK_SESSION_HANDLE session, OperationKind kind, const CK_ME
 
     if (rv != CKR_OK)
         return rv;
-    if (!mechanism)
-        return operation_cancel(&call, kind) == CKR_OK ? CKR_OK : CKR_ARGUMENTS_BAD;
+    if (!mechanism) {
+        rv = operation_cancel(&call, kind);
+        return rv == CKR_OPERATION_NOT_INITIALIZED ? CKR_ARGUMENTS_BAD : rv;
+    }
     rv = operation_check_idle(&call, kind);
     return rv == CKR_OK ? begin(&call, kind, mechanism, key) : rv;
 }

@@ -29,7 +29,7 @@ DEFINE_CLEANUP(Operation, operation_free)
 CK_FLAGS operation_use(OperationKind kind);
 /* CKR_OPERATION_ACTIVE if there is one of this kind. */
 CK_RV operation_check_idle(const Call *call, OperationKind kind);
-/* End it. CKR_OPERATION_NOT_INITIALIZED if there is none (or another call has it). */
+/* End it. CKR_OPERATION_NOT_INITIALIZED if there is none, CKR_OPERATION_CANCEL_FAILED if another call is working with it. */
 CK_RV operation_cancel(const Call *call, OperationKind kind);
 
 /* All of C_…Init: CKR_OPERATION_ACTIVE if there is one of this kind. Without `mechanism` one is cancelled (PKCS#11 3.0, §5.12.1, §5.13.1,

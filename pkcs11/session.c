@@ -201,9 +201,9 @@ CK_RV C_SessionCancel(CK_SESSION_HANDLE session, CK_FLAGS flags)
     if (rv != CKR_OK)
         return rv;
     for (OperationKind kind = 0; kind < OPERATION_MAX; kind++)
-        if (flags & operation_use(kind))
-            (void)operation_cancel(&call, kind);
+        if (flags & operation_use(kind) && operation_cancel(&call, kind) == CKR_OPERATION_CANCEL_FAILED)
+            rv = CKR_OPERATION_CANCEL_FAILED;
     if (flags & CKF_FIND_OBJECTS)
         drop_finding(&call);
-    return CKR_OK;
+    return rv;
 }

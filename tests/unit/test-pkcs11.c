@@ -195,6 +195,26 @@ START_TEST(interfaces_are_3_0_and_2_40)
 }
 END_TEST
 
+/* CK_INFO tells the version of the interface that is being used. */
+START_TEST(each_interface_says_its_version)
+{
+    CK_INTERFACE *interface;
+    CK_FUNCTION_LIST *old;
+    CK_INFO info;
+
+    (void)start(false);
+    ck_assert_rv(C_GetFunctionList(&old), CKR_OK);
+    ck_assert_rv(old->C_GetInfo(&info), CKR_OK);
+    ck_assert_uint_eq(info.cryptokiVersion.major, 2);
+    ck_assert_uint_eq(info.cryptokiVersion.minor, 40);
+    ck_assert_rv(C_GetInterface(NULL, &(CK_VERSION){3, 0}, &interface, 0), CKR_OK);
+    ck_assert_rv(((CK_FUNCTION_LIST_3_0 *)interface->pFunctionList)->C_GetInfo(&info), CKR_OK);
+    ck_assert_uint_eq(info.cryptokiVersion.major, 3);
+    ck_assert_uint_eq(info.cryptokiVersion.minor, 0);
+    ck_assert_uint_eq(info.flags, 0);
+}
+END_TEST
+
 START_TEST(slot_and_token_describe_themselves)
 {
     CK_SLOT_ID slots[2];
@@ -511,6 +531,7 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, a_roster_that_is_named_or_wrong_must_be_right);
     tcase_add_test(cases, function_lists_are_complete);
     tcase_add_test(cases, interfaces_are_3_0_and_2_40);
+    tcase_add_test(cases, each_interface_says_its_version);
     tcase_add_test(cases, slot_and_token_describe_themselves);
     tcase_add_test(cases, mechanisms_follow_the_roster);
     tcase_add_test(cases, sessions_have_states);
