@@ -10,6 +10,7 @@
 #include <p11-kit/pkcs11.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -143,6 +144,16 @@ static inline void sign_and_check(CK_SESSION_HANDLE session, const char *label)
     ck_assert_rv(sign(session, CKM_SHA256_RSA_PKCS, key, signature), CKR_OK);
     ck_assert(openssl_accepts(public, "SHA256", signature, sizeof(signature)));
     EVP_PKEY_free(public);
+}
+
+static inline unsigned open_sockets(void)
+{
+    struct stat status;
+    unsigned n = 0;
+
+    for (int fd = 0; fd < 1024; fd++)
+        n += fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode);
+    return n;
 }
 
 /* Run `body` in a child, which ends with the test's failures. */

@@ -1,7 +1,6 @@
 /* The built module and real nodes: the life of keys, every mechanism, threads, forks, reloading. */
 #include <openssl/rsa.h>
 #include <pthread.h>
-#include <sys/stat.h>
 
 #include "pkcs11-client.h"
 
@@ -283,16 +282,6 @@ static void exit_at_once(void)
 {
     sign_and_check(start(), "shared");
     exit(0); /* all exit handlers, no C_Finalize */
-}
-
-static unsigned open_sockets(void)
-{
-    struct stat status;
-    unsigned n = 0;
-
-    for (int fd = 0; fd < 1024; fd++)
-        n += fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode);
-    return n;
 }
 
 START_TEST(finalize_closes_all_connections)
