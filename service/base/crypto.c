@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 
 #include "base/evp.h"
 
@@ -45,6 +46,18 @@ int crypto_check(Problem *problem)
 int crypto_random(void *ret_data, size_t size)
 {
     return crypto_context() && RAND_priv_bytes_ex(crypto_context(), ret_data, size, 0) == 1 ? 0 : -EIO;
+}
+
+int crypto_random_kernel(void *ret_data, size_t size)
+{
+    for (size_t done = 0; done < size;) {
+        ssize_t drawn = getrandom((uint8_t *)ret_data + done, size - done, 0);
+
+        if (drawn < 0 && errno != EINTR)
+            return -EIO;
+        done += drawn < 0 ? 0 : (size_t)drawn;
+    }
+    return 0;
 }
 
 /* ---- The secure heap ---------------------------------------------------------------------------------------------------------- */

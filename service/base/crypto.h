@@ -29,5 +29,9 @@ int crypto_secure_heap(void) _must_check_;
 /* Random bytes fit for secrets. Errors: -EIO. */
 int crypto_random(void *ret_data, size_t size) _must_check_;
 
+/* The same straight from the kernel, getrandom(2), for what must never repeat: a virtual machine that is resumed twice from one snapshot
+ * resumes the library's generator as well. Errors: -EIO. */
+int crypto_random_kernel(void *ret_data, size_t size) _must_check_;
+
 /* SHA-256 of the parts one after the other. Errors: -EIO. */
 int crypto_sha256(const Bytes *parts, size_t n_parts, uint8_t ret_digest[SHA256_SIZE]) _must_check_;

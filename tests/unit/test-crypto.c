@@ -1,4 +1,4 @@
-/* The secure heap: locked in every process that is told so. */
+/* The secure heap: locked in every process that is told so; random bytes from the kernel. */
 #include "base/crypto.h"
 #include "unit.h"
 
@@ -7,6 +7,7 @@
 #include <openssl/crypto.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -139,6 +140,41 @@ START_TEST(foreign_heap_serves_if_it_is_locked)
 }
 END_TEST
 
+/* ---- Random bytes from the kernel ---- */
+
+ssize_t __wrap_getrandom(void *ret_data, size_t size, unsigned flags);
+ssize_t __real_getrandom(void *ret_data, size_t size, unsigned flags);
+
+static unsigned n_draws;
+static bool kernel_refuses;
+
+/* Interrupted at every other call, and never more than a few bytes. */
+ssize_t __wrap_getrandom(void *ret_data, size_t size, unsigned flags)
+{
+    errno = kernel_refuses ? ENOSYS : EINTR;
+    if (kernel_refuses || n_draws++ % 2 == 0)
+        return -1;
+    return __real_getrandom(ret_data, size < 7 ? size : 7, flags);
+}
+
+START_TEST(kernel_gives_all_bytes)
+{
+    uint8_t drawn[100] = {0}, more[100];
+    unsigned zeros = 0;
+
+    ck_assert_int_eq(crypto_random_kernel(drawn, 99), 0);
+    ck_assert_uint_eq(n_draws, 2 * 15);
+    ck_assert_uint_eq(drawn[99], 0);
+    for (size_t i = 0; i < 99; i++)
+        zeros += drawn[i] == 0;
+    ck_assert_uint_lt(zeros, 10);
+    ck_assert_int_eq(crypto_random_kernel(more, 99), 0);
+    ck_assert_mem_ne(more, drawn, 99);
+    kernel_refuses = true;
+    ck_assert_int_eq(crypto_random_kernel(drawn, 1), -EIO);
+}
+END_TEST
+
 static void add_tests(TCase *cases)
 {
     tcase_add_test(cases, heap_is_locked);
@@ -146,6 +182,7 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, heap_from_many_threads);
     tcase_add_test(cases, heap_that_cannot_be_locked);
     tcase_add_test(cases, foreign_heap_serves_if_it_is_locked);
+    tcase_add_test(cases, kernel_gives_all_bytes);
 }
 
 UNIT_MAIN("crypto", add_tests)
