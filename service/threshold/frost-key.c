@@ -1,0 +1,115 @@
+/* A FROST key's public part, and plain Ed25519 verification. */
+#include <errno.h>
+#include <openssl/err.h>
+#include <string.h>
+
+#include "base/crypto.h"
+#include "base/evp.h"
+#include "threshold/frost.h"
+
+struct FrostKey {
+    unsigned n, k;
+    Ed25519Point public_key;
+    Ed25519Point verification[THRESHOLD_NODES_MAX]; /* PK_1, …, PK_n */
+    EVP_PKEY *verifier;                             /* the public key as libcrypto's */
+};
+
+static int read_point(const uint8_t *bytes, Ed25519Point *point)
+{
+    memcpy(point->bytes, bytes, sizeof(point->bytes));
+    return ed25519_point_is_valid(point) ? 0 : -EBADMSG;
+}
+
+static int read_points(FrostKey *key, const Bytes *public_key, const Bytes *verification, Problem *problem)
+{
+    if (public_key->size != ED25519_POINT_SIZE || verification->size != key->n * ED25519_POINT_SIZE)
+        return problem_set(problem, -EBADMSG,
+                           "an Ed25519 key of %u nodes has a public key of %d bytes and %u of verification values, not %zu and %zu", key->n,
+                           ED25519_POINT_SIZE, key->n * ED25519_POINT_SIZE, public_key->size, verification->size);
+    if (read_point(public_key->data, &key->public_key) < 0)
+        return problem_set(problem, -EBADMSG, "the Ed25519 public key is not a point of the group");
+    for (unsigned i = 0; i < key->n; i++)
+        if (read_point(verification->data + i * ED25519_POINT_SIZE, &key->verification[i]) < 0)
+            return problem_set(problem, -EBADMSG, "the verification value of node %u is not a point of the group", i + 1);
+    return 0;
+}
+
+int frost_key_new(unsigned n, unsigned k, const Bytes *public_key, const Bytes *verification, FrostKey **ret_key, Problem *problem)
+{
+    if (n > THRESHOLD_NODES_MAX || k < 2 || k > n)
+        return problem_set(problem, -EINVAL, "%u of %u nodes cannot sign: 2 <= k <= n <= %d", k, n, THRESHOLD_NODES_MAX);
+
+    _cleanup_frost_key_ FrostKey *key = calloc(1, sizeof(*key));
+
+    if (!key)
+        return -ENOMEM;
+    key->n = n;
+    key->k = k;
+
+    int r = read_points(key, public_key, verification, problem);
+
+    if (r < 0)
+        return r;
+    if (crypto_context())
+        key->verifier = EVP_PKEY_new_raw_public_key_ex(crypto_context(), "ED25519", NULL, key->public_key.bytes, ED25519_POINT_SIZE);
+    if (!key->verifier)
+        return problem_set(problem, -EIO, "OpenSSL does not take the Ed25519 public key: it is out of memory or badly installed");
+    *ret_key = TAKE_PTR(key);
+    return 0;
+}
+
+FrostKey *frost_key_free(FrostKey *key)
+{
+    if (!key)
+        return NULL;
+    EVP_PKEY_free(key->verifier);
+    free(key);
+    return NULL;
+}
+
+unsigned frost_key_n(const FrostKey *key)
+{
+    return key->n;
+}
+
+unsigned frost_key_k(const FrostKey *key)
+{
+    return key->k;
+}
+
+const Ed25519Point *frost_key_public(const FrostKey *key)
+{
+    return &key->public_key;
+}
+
+const Ed25519Point *frost_key_verification(const FrostKey *key, unsigned index)
+{
+    return &key->verification[index - 1];
+}
+
+int frost_key_check_share(const FrostKey *key, unsigned index, const Secret *share)
+{
+    Ed25519Point product;
+
+    if (index == 0 || index > key->n)
+        return -EINVAL;
+    if (secret_size(share) != FROST_SHARE_SIZE || !ed25519_scalar_is_canonical(ed25519_scalars_of(share)))
+        return FROST_E_INVALID_SHARE;
+    ed25519_multiply_base(ed25519_scalars_of(share), &product);
+    return ed25519_point_equal(&product, &key->verification[index - 1]) ? 0 : FROST_E_INVALID_SHARE;
+}
+
+/* RFC 8032 §5.1.7. What libcrypto has to say about a wrong signature stays out of its queue of errors. */
+int frost_verify(const FrostKey *key, const void *message, size_t message_size, const void *signature, size_t size)
+{
+    _cleanup_md_ctx_ EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+
+    if (!ctx || EVP_DigestVerifyInit_ex(ctx, NULL, NULL, crypto_context(), NULL, key->verifier, NULL) != 1)
+        return -EIO;
+    ERR_set_mark();
+
+    int verified = EVP_DigestVerify(ctx, signature, size, message, message_size);
+
+    ERR_pop_to_mark();
+    return verified == 1 ? 0 : FROST_E_INVALID_SIGNATURE;
+}
