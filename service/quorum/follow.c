@@ -26,6 +26,11 @@ int follow_check(const Roster *roster, const Roster *next, Problem *problem)
     return 0;
 }
 
+static bool same_text(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
 char *follow_settings(const Roster *roster, const Roster *next)
 {
     const struct {
@@ -38,6 +43,8 @@ char *follow_settings(const Roster *roster, const Roster *next)
         {"ConnectTimeout=", roster->connect_timeout == next->connect_timeout},
         {"Deal=", roster->deal == next->deal},
         {"AllowSha1=", roster->allow_sha1 == next->allow_sha1},
+        {"KernelLabels=", same_text(roster->kernel_labels, next->kernel_labels)},
+        {"KeyringLabels=", same_text(roster->keyring_labels, next->keyring_labels)},
         {"Log=", roster->log == next->log},
     };
     char names[128] = "";

@@ -432,6 +432,17 @@ static int deal(Quorum *quorum, const ThresholdParameters *parameters, unsigned 
     return r == THRESHOLD_E_CANCELLED ? problem_set(problem, QUORUM_E_CANCELLED, "Stopped before the key was made") : r;
 }
 
+CustodyKind generate_custody(const Roster *roster, const GenerateRequest *request)
+{
+    const char *label = request->record.private_label;
+
+    if (request->custody != CUSTODY_INVALID)
+        return request->custody;
+    if (!label || !*label)
+        label = request->record.public_label;
+    return label ? roster_custody(roster, label) : CUSTODY_INVALID;
+}
+
 /* Whether this token lets a signer's process deal (Deal=) is the module's business: kqctl always may. */
 int quorum_generate(Quorum *quorum, const GenerateRequest *request, QuorumKey **ret_key, Problem *problem)
 {
@@ -446,6 +457,8 @@ int quorum_generate(Quorum *quorum, const GenerateRequest *request, QuorumKey **
     if (r == 0 && !quorum_logged_in(quorum))
         r = problem_set(problem, QUORUM_E_LOGIN_REQUIRED, "Making a key needs the PIN");
     follow_roster(quorum);
+    if (r == 0)
+        full.custody = generate_custody(roster, request);
     if (r == 0)
         r = check_nodes(quorum, &full.custody, problem);
     if (r == 0)

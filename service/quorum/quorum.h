@@ -124,7 +124,7 @@ QuorumKey *quorum_key_by_id(Quorum *quorum, const KeyId *id);
 typedef struct GenerateRequest {
     uint8_t algorithm; /* THRESHOLD_RSA */
     unsigned bits;
-    CustodyKind custody; /* CUSTODY_INVALID: what the nodes have as default, if they agree */
+    CustodyKind custody; /* CUSTODY_INVALID: what the roster says of the label, else what the nodes have as default, if they agree */
     unsigned threads;    /* of the prime search; 0: none is created */
     KeyRecord record;    /* labels and ids; version and created are filled in */
 } GenerateRequest;

@@ -38,6 +38,10 @@ static int check_roster(const Roster *roster, Problem *problem)
         r = roster_check_threshold(roster->n, roster->k, problem);
     if (r == 0 && roster->client_key)
         r = roster_check_client_key(roster->client_key, problem);
+    if (r == 0 && roster->kernel_labels)
+        r = roster_check_labels(roster->kernel_labels, problem);
+    if (r == 0 && roster->keyring_labels)
+        r = roster_check_labels(roster->keyring_labels, problem);
     for (unsigned i = 1; r == 0 && i <= roster->n; i++)
         r = check_node(roster, i, problem);
     return r;
@@ -51,6 +55,12 @@ static void write_duration(FILE *file, const char *name, Microseconds duration)
         (void)fprintf(file, "%s=%llums\n", name, (unsigned long long)(duration / MICROSECONDS_PER_MILLISECOND));
 }
 
+static void write_optional(FILE *file, const char *name, const char *value)
+{
+    if (value)
+        (void)fprintf(file, "%s=%s\n", name, value);
+}
+
 static void write_token(FILE *file, const Roster *roster)
 {
     char id[2 * TOKEN_ID_SIZE + 1];
@@ -61,8 +71,9 @@ static void write_token(FILE *file, const Roster *roster)
     write_duration(file, "ConnectTimeout", roster->connect_timeout);
     (void)fprintf(file, "Deal=%s\nAllowSha1=%s\nLog=%s\n", roster->deal ? "yes" : "no", roster->allow_sha1 ? "yes" : "no",
                   roster_log_targets[roster->log]);
-    if (roster->client_key)
-        (void)fprintf(file, "ClientKey=%s\n", roster->client_key);
+    write_optional(file, "ClientKey", roster->client_key);
+    write_optional(file, "KernelLabels", roster->kernel_labels);
+    write_optional(file, "KeyringLabels", roster->keyring_labels);
 }
 
 static void write_node(FILE *file, const NodeCard *card, unsigned index)

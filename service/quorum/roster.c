@@ -25,6 +25,8 @@ enum {
     TOKEN_DEAL,
     TOKEN_ALLOW_SHA1,
     TOKEN_CLIENT_KEY,
+    TOKEN_KERNEL_LABELS,
+    TOKEN_KEYRING_LABELS,
     TOKEN_LOG,
     TOKEN_MAX,
 };
@@ -129,14 +131,31 @@ static int read_allow_sha1(const char *value, Reading *reading, NodeReading *nod
     return ini_parse_bool(value, &reading->roster->allow_sha1, problem);
 }
 
+static int keep_text(const char *value, char **ret_text, Problem *problem)
+{
+    *ret_text = text_copy(value);
+    return *ret_text ? 0 : problem_set(problem, -ENOMEM, "out of memory");
+}
+
 static int read_client_key(const char *value, Reading *reading, NodeReading *node, Problem *problem)
 {
     int r = roster_check_client_key(value, problem);
 
-    if (r < 0)
-        return r;
-    reading->roster->client_key = text_copy(value);
-    return reading->roster->client_key ? 0 : problem_set(problem, -ENOMEM, "out of memory");
+    return r < 0 ? r : keep_text(value, &reading->roster->client_key, problem);
+}
+
+static int read_kernel_labels(const char *value, Reading *reading, NodeReading *node, Problem *problem)
+{
+    int r = roster_check_labels(value, problem);
+
+    return r < 0 ? r : keep_text(value, &reading->roster->kernel_labels, problem);
+}
+
+static int read_keyring_labels(const char *value, Reading *reading, NodeReading *node, Problem *problem)
+{
+    int r = roster_check_labels(value, problem);
+
+    return r < 0 ? r : keep_text(value, &reading->roster->keyring_labels, problem);
 }
 
 static int read_log(const char *value, Reading *reading, NodeReading *node, Problem *problem)
@@ -159,6 +178,8 @@ static const Setting token_settings[TOKEN_MAX] = {
     [TOKEN_DEAL] = {"Deal", read_deal, true},
     [TOKEN_ALLOW_SHA1] = {"AllowSha1", read_allow_sha1, true},
     [TOKEN_CLIENT_KEY] = {"ClientKey", read_client_key, true},
+    [TOKEN_KERNEL_LABELS] = {"KernelLabels", read_kernel_labels, true},
+    [TOKEN_KEYRING_LABELS] = {"KeyringLabels", read_keyring_labels, true},
     [TOKEN_LOG] = {"Log", read_log, true},
 };
 
@@ -178,10 +199,7 @@ static int read_address(const char *value, Reading *reading, NodeReading *node, 
 {
     int r = card_check_address(value, problem);
 
-    if (r < 0)
-        return r;
-    node->card.address = text_copy(value);
-    return node->card.address ? 0 : problem_set(problem, -ENOMEM, "out of memory");
+    return r < 0 ? r : keep_text(value, &node->card.address, problem);
 }
 
 static int read_tls_pin(const char *value, Reading *reading, NodeReading *node, Problem *problem)
@@ -424,6 +442,8 @@ Roster *roster_free(Roster *roster)
         return NULL;
     for (unsigned i = 0; i < roster->n; i++)
         card_clear(&roster->nodes[i]);
+    free(roster->kernel_labels);
+    free(roster->keyring_labels);
     free(roster->client_key);
     free(roster->path);
     free(roster);
@@ -448,12 +468,16 @@ int roster_copy(const Roster *roster, Roster **ret_roster)
         return -ENOMEM;
     *copy = *roster;
     atomic_init(&copy->shares, 0);
-    copy->client_key = copy->path = NULL;
+    copy->kernel_labels = copy->keyring_labels = copy->client_key = copy->path = NULL;
     for (unsigned i = 0; i < copy->n; i++)
         copy->nodes[i].address = NULL;
 
     int r = copy_text(roster->client_key, &copy->client_key);
 
+    if (r == 0)
+        r = copy_text(roster->kernel_labels, &copy->kernel_labels);
+    if (r == 0)
+        r = copy_text(roster->keyring_labels, &copy->keyring_labels);
     if (r == 0)
         r = copy_text(roster->path, &copy->path);
     for (unsigned i = 0; r == 0 && i < copy->n; i++)

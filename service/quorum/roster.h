@@ -12,6 +12,8 @@
  *   Deal=yes                 may C_GenerateKeyPair deal RSA keys in the signer's process? optional, yes
  *   AllowSha1=no             sign SHA-1 digests? optional, no
  *   ClientKey=/path          this client's TLS key, for nodes with a tls: address; optional, client-key.pem beside this file
+ *   KernelLabels=*-ksk-*     labels of new keys that get kernel custody, with commas between; '*' stands for anything; optional
+ *   KeyringLabels=*-zsk-*    and of those that get keyring custody; optional
  *   Log=syslog               where the module logs: syslog, stderr, none; optional
  *
  *   [node alpha]
@@ -27,6 +29,7 @@
 
 #include "base/clock.h"
 #include "base/problem.h"
+#include "share/header.h"
 #include "share/hpke.h"
 #include "threshold/threshold.h"
 
@@ -63,10 +66,11 @@ typedef struct Roster {
     unsigned n, k;
     NodeCard nodes[THRESHOLD_NODES_MAX]; /* nodes[i - 1] has index i */
     Microseconds timeout, connect_timeout;
-    char *client_key;         /* an absolute path, or NULL: client-key.pem beside the roster */
-    char *path;               /* of the file it was read from; NULL: none */
-    struct stat file;         /* from just before it was read */
-    _Atomic(unsigned) shares; /* references beside the first: roster_ref() */
+    char *kernel_labels, *keyring_labels; /* as in the file; NULL: none */
+    char *client_key;                     /* an absolute path, or NULL: client-key.pem beside the roster */
+    char *path;                           /* of the file it was read from; NULL: none */
+    struct stat file;                     /* from just before it was read */
+    _Atomic(unsigned) shares;             /* references beside the first: roster_ref() */
     bool deal, allow_sha1;
     LogTarget log;
 } Roster;
@@ -90,6 +94,9 @@ int roster_copy(const Roster *roster, Roster **ret_roster) _must_check_;
 const char *roster_path(void);
 /* Where this client's TLS key is: a new string; NULL without memory. */
 char *roster_client_key(const Roster *roster) _must_check_;
+/* The custody that the roster gives to a new key with this label; CUSTODY_INVALID: it says nothing of it. What both lists match gets the
+ * stronger, the kernel's. */
+CustodyKind roster_custody(const Roster *roster, const char *label);
 /* Is there a node with a tls: address, so that the client's TLS key is needed? */
 bool roster_needs_client_key(const Roster *roster);
 

@@ -252,10 +252,11 @@ START_TEST(settings_are_those_of_the_start)
 
     roster->timeout = 3 * MICROSECONDS_PER_SECOND;
     roster->deal = false;
+    roster->kernel_labels = text_copy("ksk*");
     move(roster);
     write_roster(roster);
     ck_assert_str_eq(contact().address, roster->nodes[1].address);
-    must_say("Timeout=, Deal= is for programs that are started from now on");
+    must_say("Timeout=, Deal=, KernelLabels= is for programs that are started from now on");
     ck_assert_uint_eq(n_lines, 2);
     ck_assert(quorum_roster(quorum)->deal);
     second_pin(roster);

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "quorum/generate.h"
+
 /* ---- Permissions ----------------------------------------------------------------------------------------------------------- */
 
 static void withhold(unsigned nodes, NodePermission permission)
@@ -173,6 +175,37 @@ START_TEST(all_nodes_must_be_there)
     request = (GenerateRequest){.algorithm = THRESHOLD_RSA, .bits = 2048, .record = {.public_label = (char *)"\xff"}};
     ck_assert_int_eq(quorum_generate(&model.quorum, &request, &key, &problem), -EINVAL);
     ck_assert_uint_eq(count_changes(), 0);
+}
+END_TEST
+
+/* What was asked for; else what the roster says of the label; else it is left to the nodes. */
+START_TEST(custody_is_chosen)
+{
+    static const struct {
+        CustodyKind asked;
+        const char *private_label, *public_label;
+        CustodyKind chosen;
+    } cases[] = {
+        {CUSTODY_INVALID, "zone-ksk-1", "zone-zsk-1", CUSTODY_KERNEL},
+        {CUSTODY_INVALID, "zone-zsk-1", "zone-ksk-1", CUSTODY_KEYRING},
+        {CUSTODY_INVALID, "", "zone-ksk-1", CUSTODY_KERNEL},
+        {CUSTODY_INVALID, NULL, "zone-zsk-1", CUSTODY_KEYRING},
+        {CUSTODY_INVALID, "zone", "zone-ksk-1", CUSTODY_INVALID},
+        {CUSTODY_INVALID, NULL, NULL, CUSTODY_INVALID},
+        {CUSTODY_KEYRING, "zone-ksk-1", "zone-ksk-1", CUSTODY_KEYRING},
+        {CUSTODY_KERNEL, "zone-zsk-1", "zone-zsk-1", CUSTODY_KERNEL},
+    };
+    const Roster roster = {.kernel_labels = (char *)"*-ksk-*", .keyring_labels = (char *)"*-zsk-*"};
+
+    for (size_t i = 0; i < ELEMENTS(cases); i++) {
+        const GenerateRequest request = {
+            .custody = cases[i].asked,
+            .record = {.private_label = (char *)(uintptr_t)cases[i].private_label,
+                       .public_label = (char *)(uintptr_t)cases[i].public_label},
+        };
+
+        ck_assert_msg(generate_custody(&roster, &request) == cases[i].chosen, "case %zu", i);
+    }
 }
 END_TEST
 
@@ -556,6 +589,7 @@ static void add_tests(TCase *cases)
     tcase_add_loop_test(cases, one_node_signs_wrongly, 1, 6);
     tcase_add_test(cases, two_nodes_sign_wrongly);
     tcase_add_test(cases, all_nodes_must_be_there);
+    tcase_add_test(cases, custody_is_chosen);
     tcase_add_test(cases, dealing_can_be_stopped);
     tcase_add_loop_test(cases, client_dies_while_creating, 1, 11);
     tcase_add_loop_test(cases, node_dies_while_creating, 1, 11);

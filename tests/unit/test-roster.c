@@ -92,7 +92,8 @@ START_TEST(everything_is_read)
     _cleanup_(roster_freep) Roster *roster = NULL;
     Problem problem = PROBLEM_INIT;
 
-    ck_assert_msg(read_text(TOKEN "Client=signer-1\nTimeout=500ms\nConnectTimeout=1s\nDeal=no\nAllowSha1=yes\nLog=none\n" ALPHA BETA,
+    ck_assert_msg(read_text(TOKEN "Client=signer-1\nTimeout=500ms\nConnectTimeout=1s\nDeal=no\nAllowSha1=yes\nLog=none\n"
+                                  "KernelLabels=*-ksk-*,a key\nKeyringLabels=*\n" ALPHA BETA,
                             &roster, &problem) == 0,
                   "%s", problem.text);
     ck_assert_str_eq(roster->client, "signer-1");
@@ -101,6 +102,45 @@ START_TEST(everything_is_read)
     ck_assert(!roster->deal);
     ck_assert(roster->allow_sha1);
     ck_assert_int_eq(roster->log, LOG_TARGET_NONE);
+    ck_assert_str_eq(roster->kernel_labels, "*-ksk-*,a key");
+    ck_assert_str_eq(roster->keyring_labels, "*");
+}
+END_TEST
+
+START_TEST(labels_choose_a_custody)
+{
+    static const struct {
+        const char *settings, *label;
+        CustodyKind custody;
+    } cases[] = {
+        {"", "zone-ksk-1", CUSTODY_INVALID},
+        {"KernelLabels=*-ksk-*\nKeyringLabels=*-zsk-*\n", "zone-ksk-1", CUSTODY_KERNEL},
+        {"KernelLabels=*-ksk-*\nKeyringLabels=*-zsk-*\n", "zone-zsk-1", CUSTODY_KEYRING},
+        {"KernelLabels=*-ksk-*\nKeyringLabels=*-zsk-*\n", "zone-csk-1", CUSTODY_INVALID},
+        {"KernelLabels=*-ksk-*\nKeyringLabels=*-zsk-*\n", "", CUSTODY_INVALID},
+        {"KernelLabels=*-ksk-*\nKeyringLabels=*\n", "zone-ksk-1", CUSTODY_KERNEL}, /* both: the stronger */
+        {"KernelLabels=*-ksk-*\nKeyringLabels=*\n", "", CUSTODY_KEYRING},
+        {"KeyringLabels=one,two,*three\n", "two", CUSTODY_KEYRING},
+        {"KeyringLabels=one,two,*three\n", "two,", CUSTODY_INVALID},
+        {"KeyringLabels=one,two,*three\n", "one,two", CUSTODY_INVALID},
+        {"KeyringLabels=one,two,*three\n", "twothree", CUSTODY_KEYRING},
+        {"KeyringLabels=one,two,*three\n", "threes", CUSTODY_INVALID},
+        {"KeyringLabels=a*b*c\n", "abbcbc", CUSTODY_KEYRING},
+        {"KeyringLabels=a*b*c\n", "abbcb", CUSTODY_INVALID},
+        {"KeyringLabels=a*b*c\n", "ac", CUSTODY_INVALID},
+        {"KeyringLabels=a**\n", "a", CUSTODY_KEYRING},
+        {"KeyringLabels=?[a]\n", "ba", CUSTODY_INVALID}, /* nothing but the star stands for others */
+        {"KeyringLabels=?[a]\n", "?[a]", CUSTODY_KEYRING},
+    };
+
+    for (size_t i = 0; i < ELEMENTS(cases); i++) {
+        _cleanup_(roster_freep) Roster *roster = NULL;
+        _cleanup_free_ char *text = text_format("%s%s%s%s", TOKEN, cases[i].settings, ALPHA, BETA);
+        Problem problem = PROBLEM_INIT;
+
+        ck_assert_msg(read_text(text, &roster, &problem) == 0, "%s", problem.text);
+        ck_assert_msg(roster_custody(roster, cases[i].label) == cases[i].custody, "'%s' with %s", cases[i].label, cases[i].settings);
+    }
 }
 END_TEST
 
@@ -108,7 +148,8 @@ static bool rosters_equal(const Roster *a, const Roster *b)
 {
     bool equal = strcmp(a->label, b->label) == 0 && strcmp(a->client, b->client) == 0 &&
                  memcmp(a->token, b->token, sizeof(a->token)) == 0 && a->n == b->n && a->k == b->k && a->timeout == b->timeout &&
-                 a->connect_timeout == b->connect_timeout && a->deal == b->deal && a->allow_sha1 == b->allow_sha1 && a->log == b->log;
+                 a->connect_timeout == b->connect_timeout && a->deal == b->deal && a->allow_sha1 == b->allow_sha1 && a->log == b->log &&
+                 strcmp(a->kernel_labels, b->kernel_labels) == 0 && strcmp(a->keyring_labels, b->keyring_labels) == 0;
 
     for (unsigned i = 0; i < a->n && equal; i++)
         equal = strcmp(a->nodes[i].name, b->nodes[i].name) == 0 && strcmp(a->nodes[i].address, b->nodes[i].address) == 0 &&
@@ -124,7 +165,10 @@ START_TEST(what_is_written_is_read)
     Problem problem = PROBLEM_INIT;
     struct stat status;
 
-    ck_assert_int_eq(read_text(TOKEN "Client=signer-1\nTimeout=1500ms\nDeal=no\nLog=stderr\n" ALPHA BETA, &first, &problem), 0);
+    ck_assert_int_eq(read_text(TOKEN
+                               "Client=signer-1\nTimeout=1500ms\nDeal=no\nLog=stderr\nKernelLabels=a b,c*\nKeyringLabels=*\n" ALPHA BETA,
+                               &first, &problem),
+                     0);
     ck_assert_msg(roster_write(path, first, &problem) == 0, "%s", problem.text);
     ck_assert_msg(roster_read(path, &second, &problem) == 0, "%s", problem.text);
     ck_assert(rosters_equal(first, second));
@@ -151,6 +195,10 @@ START_TEST(what_could_not_be_read_is_not_written)
     memcpy(roster->nodes[0].name, "beta", 5);
     ck_assert_int_eq(roster_write(path, roster, &problem), -EINVAL);
     memcpy(roster->nodes[0].name, "alpha", 6);
+    roster->keyring_labels = text_copy("a,");
+    ck_assert_int_eq(roster_write(path, roster, &problem), -EINVAL);
+    free(roster->keyring_labels);
+    roster->keyring_labels = NULL;
     ck_assert_int_eq(roster_write("/nonexistent/token.conf", roster, &problem), -ENOENT);
 }
 END_TEST
@@ -217,6 +265,15 @@ static const struct {
     {"[node alpha]\nTlsPin=" KEY_A "," KEY_B "," KEY_C "\n", 2, "TlsPin=: "},
     {"[node alpha]\nAddress=tls:alpha.example:7853\n", 2, "no host name is looked up"},
     {"[node alpha]\nAddress=tls:192.0.2.11\n", 2, "and a port"},
+    {"[token]\nKernelLabels=\n", 2, "KernelLabels=: '' is not a list of labels"},
+    {"[token]\nKeyringLabels=a,,b\n", 2, "KeyringLabels=: 'a,,b' is not a list of labels"},
+    {"[token]\nKeyringLabels=a,\n", 2, "one on each side of a comma"},
+    {"[token]\nKeyringLabels=,a\n", 2, "one on each side of a comma"},
+    {"[token]\nKeyringLabels=a, b\n", 2, "without spaces around"},
+    {"[token]\nKeyringLabels=a ,b\n", 2, "without spaces around"},
+    {"[token]\nKeyringLabels=\xff\n", 2, "UTF-8"},
+    {"[token]\nKeyringLabels=a;b\n", 2, "semicolons"},
+    {"[token]\nKernelLabels=a\nKernelLabels=b\n", 3, "KernelLabels= was given in line 2 already"},
     {"[token]\nClientKey=key.pem\n", 2, "ClientKey=: 'key.pem' is not an absolute path"},
     {TOKEN ALPHA "[node beta]\nTlsPin=" KEY_D "," KEY_A "\n", 12, "TlsPin= is that of node alpha already"},
     {"[node alpha]\nSealingKey=x\n", 2, "SealingKey=: "},
@@ -443,6 +500,7 @@ static void add_tests(TCase *cases)
     tcase_add_checked_fixture(cases, setup, teardown);
     tcase_add_test(cases, a_small_one_is_read);
     tcase_add_test(cases, everything_is_read);
+    tcase_add_test(cases, labels_choose_a_custody);
     tcase_add_test(cases, what_is_written_is_read);
     tcase_add_test(cases, what_could_not_be_read_is_not_written);
     tcase_add_test(cases, the_environment_names_the_file);
