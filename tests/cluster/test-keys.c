@@ -5,6 +5,7 @@
 
 #include <sys/wait.h>
 
+#include "keyring/keyring.h"
 #include "quorum/generate.h"
 #include "quorum/quorum.h"
 
@@ -113,25 +114,31 @@ static void stop(void)
 
 /* ---- What a client does --------------------------------------------------------------------------------------------------- */
 
-static int make_key(unsigned variant, QuorumKey **ret_key)
+static int make_key_in(CustodyKind custody, unsigned variant, QuorumKey **ret_key, Problem *problem)
 {
     _cleanup_dealt_key_ DealtKey dealt = dealt_key(variant);
     _cleanup_header_ Header header = {0};
     GenerateRequest request = {
         .algorithm = THRESHOLD_RSA,
         .bits = 2048,
-        .custody = CUSTODY_KEYRING,
+        .custody = custody,
         .record = {.private_label = (char *)"old", .public_label = (char *)"old"},
     };
-    Problem problem = PROBLEM_INIT;
     Deal deal = {0};
 
-    ck_assert_int_eq(header_decode(&dealt.common, &header, &problem), 0);
+    ck_assert_int_eq(header_decode(&dealt.common, &header, problem), 0);
     deal.public_key = bytes_take(&header.public_key);
     deal.verification = bytes_take(&header.verification);
     for (unsigned i = 0; i < NODES; i++)
         deal.shares[i] = TAKE_PTR(dealt.shares[i]);
-    return quorum_create_from_deal(quorum, &request, &deal, ret_key, &problem);
+    return quorum_create_from_deal(quorum, &request, &deal, ret_key, problem);
+}
+
+static int make_key(unsigned variant, QuorumKey **ret_key)
+{
+    Problem problem = PROBLEM_INIT;
+
+    return make_key_in(CUSTODY_KEYRING, variant, ret_key, &problem);
 }
 
 static KeyId key_id(unsigned variant)
@@ -338,6 +345,30 @@ START_TEST(from_deal_to_signature)
 }
 END_TEST
 
+/* The nodes' own is keyring; the key asks for kernel. */
+START_TEST(custody_is_obeyed_or_refused)
+{
+    Problem problem = PROBLEM_INIT, reason = PROBLEM_INIT;
+    bool possible = keyring_custody_check(CUSTODY_KERNEL, &reason) == 0;
+    _cleanup_(quorum_key_unrefp) QuorumKey *key = NULL;
+    int r = make_key_in(CUSTODY_KERNEL, 0, &key, &problem);
+
+    if (possible) {
+        ck_assert_msg(r == 0, "%s", problem.text);
+        ck_assert_int_eq(quorum_key_header(key)->custody, CUSTODY_KERNEL);
+        return;
+    }
+    ck_assert_int_ne(r, 0);
+    ck_assert_msg(strstr(problem.text, "custody 'kernel'") && strstr(problem.text, "node1"), "%s", problem.text);
+    ck_assert(!key);
+    for (unsigned i = 0; i < NODES; i++) {
+        _cleanup_free_ char *text = describe(&nodes[i]);
+
+        ck_assert_str_eq(text, "");
+    }
+}
+END_TEST
+
 /* Steps 1 to 5 prepare, 6 to 10 activate: the key exists from the first activation on. */
 START_TEST(client_dies_while_creating)
 {
@@ -445,6 +476,7 @@ static void add_tests(TCase *cases)
 {
     tcase_add_checked_fixture(cases, start, stop);
     tcase_add_test(cases, from_deal_to_signature);
+    tcase_add_test(cases, custody_is_obeyed_or_refused);
     tcase_add_test(cases, client_dies_while_creating);
     tcase_add_test(cases, client_dies_while_changing);
     tcase_add_test(cases, client_dies_while_destroying);
