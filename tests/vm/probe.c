@@ -28,6 +28,8 @@
 #define KEY_SIZE        256 /* bytes of a 2048 bit modulus */
 
 static key_serial_t share, ring;
+static const char *share_type;
+static char share_description[256];
 static long loader;
 static char orders[ORDERS_SIZE_MAX];
 
@@ -75,11 +77,41 @@ static long key_link_process(void)
     return keyctl_link(share, KEY_SPEC_PROCESS_KEYRING);
 }
 
+static key_serial_t new_ring(void)
+{
+    return add_key("keyring", "probe", NULL, 0, KEY_SPEC_PROCESS_KEYRING);
+}
+
 static long key_link_new_ring(void)
 {
-    key_serial_t own = add_key("keyring", "probe", NULL, 0, KEY_SPEC_PROCESS_KEYRING);
+    key_serial_t own = new_ring();
 
     return own < 0 ? own : keyctl_link(share, own);
+}
+
+/* What has been described can be asked for by its description, and a ring named that it shall go to. */
+static long key_find_into(void)
+{
+    key_serial_t own = new_ring();
+
+    return own < 0 ? own : keyctl_search(ring, share_type, share_description, own);
+}
+
+static long key_request_into(void)
+{
+    key_serial_t own = new_ring();
+
+    return own < 0 ? own : request_key(share_type, share_description, NULL, own);
+}
+
+static long key_move(void)
+{
+    key_serial_t own = new_ring();
+    long r = own < 0 ? own : keyctl_move(share, ring, own, 0);
+
+    if (r == 0)
+        (void)keyctl_link(share, ring); /* for the next attempt */
+    return r;
 }
 
 static long key_unlink(void)
@@ -205,6 +237,11 @@ static long network_tcp6(void)
     return make_socket(AF_INET6, SOCK_STREAM);
 }
 
+static long network_udp(void)
+{
+    return make_socket(AF_INET, SOCK_DGRAM);
+}
+
 static long network_raw(void)
 {
     return make_socket(AF_PACKET, SOCK_RAW);
@@ -282,6 +319,9 @@ static const struct {
     {"key-link-user", key_link_user},
     {"key-link-process", key_link_process},
     {"key-link-new-ring", key_link_new_ring},
+    {"key-find-into", key_find_into},
+    {"key-request-into", key_request_into},
+    {"key-move", key_move},
     {"key-limit-time", key_limit_time},
     {"ring-read", ring_read},
     {"ring-set-permissions", ring_set_permissions},
@@ -298,6 +338,7 @@ static const struct {
     {"signal-loader", signal_loader},
     {"network-tcp", network_tcp},
     {"network-tcp6", network_tcp6},
+    {"network-udp", network_udp},
     {"network-raw", network_raw},
     {"network-netlink", network_netlink},
     {"execute", execute},
@@ -370,7 +411,9 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     read_loader();
     ring = add_key("keyring", "keyquorum", NULL, 0, KEY_SPEC_PROCESS_KEYRING);
-    share = add_key("user", "keyquorum:probe", "a share", 7, ring);
+    share_type = "user";
+    (void)snprintf(share_description, sizeof(share_description), "keyquorum:probe");
+    share = add_key(share_type, share_description, "a share", 7, ring);
     try_all(output);
     (void)dprintf(output, "end\n");
     return EXIT_SUCCESS;
@@ -392,13 +435,14 @@ static void plant(const char *hex)
 
 static void find_share(void)
 {
-    char id[ORDERS_SIZE_MAX], description[ORDERS_SIZE_MAX + 16];
+    char id[ORDERS_SIZE_MAX];
 
     ring = (key_serial_t)keyctl_search(KEY_SPEC_PROCESS_KEYRING, "keyring", "keyquorum", 0);
     if (!order("key", id))
         return;
-    (void)snprintf(description, sizeof(description), "keyquorum:%s", id);
-    share = (key_serial_t)keyctl_search(ring, "asymmetric", description, 0);
+    share_type = "asymmetric";
+    (void)snprintf(share_description, sizeof(share_description), "keyquorum:%.64s", id);
+    share = (key_serial_t)keyctl_search(ring, share_type, share_description, 0);
 }
 
 static void on_signal(int signal)
