@@ -26,6 +26,14 @@ CHANGE_FILE = "append create link rename setattr unlink write"
 CHANGE_DIRECTORY = "add_name create remove_name rename rmdir setattr write"
 READ_STATE = "getattr open read"
 
+# (target, class, permissions): what a signer needs
+CLIENT = [
+    ("conf_t", "dir", "search"),
+    ("conf_t", "file", "open read"),
+    ("client_key_t", "file", "open read"),
+    ("port_t", "tcp_socket", "name_connect"),
+]
+
 # (source, target, class, permissions): each of them, without a boolean
 MUST = [
     # systemd starts each role in its domain, in spite of NoNewPrivileges=
@@ -93,10 +101,12 @@ MUST = [
     ("sysadm_t", "unit_t", "service", "reload start status stop"),
     *[("sysadm_t", role, "process", "signal") for role in ROLES],
     # signers
-    ("named_t", "conf_t", "file", "open read"),
-    ("named_t", "client_key_t", "file", "open read"),
-    ("named_t", "port_t", "tcp_socket", "name_connect"),
+    *[("named_t", type_, class_, permissions) for type_, class_, permissions in CLIENT],
 ]
+
+# Domains of signers that the distribution's policy may lack: what they must be allowed where it has them.
+ELSEWHERE = ["knotd_t", "opendnssec_t"]
+MUST_ELSEWHERE = [(domain, type_, class_, permissions) for domain in ELSEWHERE for type_, class_, permissions in CLIENT]
 
 # (source, class of its object, object): the type that a new one gets
 TRANSITIONS = [
