@@ -1,6 +1,6 @@
 /*
  * Makes keys of the token in no time, since the primes are ready (ready-primes.c):
- *   make-keys one BITS CUSTODY LABEL     one key
+ *   make-keys one BITS CUSTODY LABEL     one key; CUSTODY "default": as roster and nodes have it
  *   make-keys churn CUSTODY              makes keys and destroys every second one, until it is killed or something fails
  * The roster is $KEYQUORUM_CONF, the PIN in the file $PKCS11_PIN_FILE. On standard output, a line for each step as it is begun and for
  * each end: "step prepare 2", "made ID", "destroying ID", "destroyed ID".
