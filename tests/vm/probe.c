@@ -256,7 +256,7 @@ static long execute(void)
 {
     char *const arguments[] = {(char *)"true", NULL};
     pid_t child;
-    int r = posix_spawn(&child, "/bin/true", NULL, NULL, arguments, environ);
+    int r = posix_spawn(&child, "/usr/bin/true", NULL, NULL, arguments, environ);
 
     if (r == 0)
         (void)waitpid(child, NULL, 0);
