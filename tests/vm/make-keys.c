@@ -1,6 +1,7 @@
 /*
  * Makes keys of the token in no time, since the primes are ready (ready-primes.c):
  *   make-keys one BITS CUSTODY LABEL     one key; CUSTODY "default": as roster and nodes have it
+ *   make-keys many COUNT CUSTODY         so many of 2048 bits
  *   make-keys churn CUSTODY              makes keys and destroys every second one, until it is killed or something fails
  * The roster is $KEYQUORUM_CONF, the PIN in the file $PKCS11_PIN_FILE. On standard output, a line for each step as it is begun and for
  * each end: "step prepare 2", "made ID", "destroying ID", "destroyed ID".
@@ -102,14 +103,29 @@ static _Noreturn void churn(Quorum *quorum, const char *custody)
     }
 }
 
+static int make_many(Quorum *quorum, unsigned count, const char *custody)
+{
+    char label[32];
+    KeyId id;
+
+    for (unsigned i = 0; i < count; i++) {
+        (void)snprintf(label, sizeof(label), "many%u", i);
+        make(quorum, 2048, custody, label, &id);
+    }
+    quorum_free(quorum);
+    return EXIT_SUCCESS;
+}
+
 int main(int argc, char **argv)
 {
     KeyId id;
 
     if (argc == 3 && strcmp(argv[1], "churn") == 0)
         churn(open_token(), argv[2]);
+    if (argc == 4 && strcmp(argv[1], "many") == 0)
+        return make_many(open_token(), (unsigned)atoi(argv[2]), argv[3]);
     if (argc != 5 || strcmp(argv[1], "one") != 0) {
-        (void)fprintf(stderr, "usage: make-keys one BITS CUSTODY LABEL | churn CUSTODY\n");
+        (void)fprintf(stderr, "usage: make-keys one BITS CUSTODY LABEL | many COUNT CUSTODY | churn CUSTODY\n");
         return 2;
     }
 
