@@ -1,10 +1,10 @@
 /* The functions for which this token has no mechanism. */
 #include "pkcs11/call.h"
 
-static CK_RV not_supported(void)
+static CK_RV not_supported(CK_SESSION_HANDLE session)
 {
     _cleanup_call_ Call call = {0};
-    CK_RV rv = call_begin(&call);
+    CK_RV rv = call_begin_session(session, &call);
 
     return rv == CKR_OK ? CKR_FUNCTION_NOT_SUPPORTED : rv;
 }
@@ -12,7 +12,7 @@ static CK_RV not_supported(void)
 #define UNSUPPORTED(name, ...)                                                                                                             \
     CK_RV name(__VA_ARGS__)                                                                                                                \
     {                                                                                                                                      \
-        return not_supported();                                                                                                            \
+        return not_supported(session);                                                                                                     \
     }
 
 #define SESSION    CK_SESSION_HANDLE session

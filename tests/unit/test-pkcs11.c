@@ -490,6 +490,8 @@ START_TEST(random_and_the_rest)
     ck_assert_rv(C_EncryptInit(session, RSA_MECHANISM(CKM_RSA_PKCS), 1), CKR_FUNCTION_NOT_SUPPORTED);
     ck_assert_rv(C_GenerateKey(session, RSA_MECHANISM(CKM_AES_KEY_GEN), NULL, 0, &object), CKR_FUNCTION_NOT_SUPPORTED);
     ck_assert_rv(C_MessageSignInit(session, RSA_MECHANISM(CKM_RSA_PKCS), 1), CKR_FUNCTION_NOT_SUPPORTED);
+    ck_assert_rv(C_GenerateKey(session + 1, RSA_MECHANISM(CKM_AES_KEY_GEN), NULL, 0, &object), CKR_SESSION_HANDLE_INVALID);
+    ck_assert_rv(C_MessageSignFinal(session + 1), CKR_SESSION_HANDLE_INVALID);
     ck_assert_rv(C_GetFunctionStatus(session), CKR_FUNCTION_NOT_PARALLEL);
     ck_assert_rv(C_CancelFunction(0), CKR_SESSION_HANDLE_INVALID);
 }
