@@ -66,5 +66,5 @@ CK_RV C_GetInterface(CK_UTF8CHAR *name, CK_VERSION *version, CK_INTERFACE **inte
         *interface = &interfaces[i];
         return CKR_OK;
     }
-    return CKR_FUNCTION_FAILED;
+    return CKR_ARGUMENTS_BAD;
 }

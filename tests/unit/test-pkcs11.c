@@ -182,9 +182,9 @@ START_TEST(interfaces_are_3_0_and_2_40)
     count = 1;
     ck_assert_rv(C_GetInterfaceList(list, &count), CKR_BUFFER_TOO_SMALL);
     ck_assert_rv(C_GetInterfaceList(list, &count), CKR_OK);
-    ck_assert_rv(C_GetInterface(name, &(CK_VERSION){3, 2}, &interface, 0), CKR_FUNCTION_FAILED);
-    ck_assert_rv(C_GetInterface(other, NULL, &interface, 0), CKR_FUNCTION_FAILED);
-    ck_assert_rv(C_GetInterface(name, NULL, &interface, 1), CKR_FUNCTION_FAILED);
+    ck_assert_rv(C_GetInterface(name, &(CK_VERSION){3, 2}, &interface, 0), CKR_ARGUMENTS_BAD);
+    ck_assert_rv(C_GetInterface(other, NULL, &interface, 0), CKR_ARGUMENTS_BAD);
+    ck_assert_rv(C_GetInterface(name, NULL, &interface, 1), CKR_ARGUMENTS_BAD);
     ck_assert_rv(C_GetInterface(name, &(CK_VERSION){2, 40}, &interface, 0), CKR_OK);
     ck_assert_uint_eq(((CK_FUNCTION_LIST *)interface->pFunctionList)->version.major, 2);
     ck_assert_rv(C_GetInterface(NULL, NULL, &interface, 0), CKR_OK);
