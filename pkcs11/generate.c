@@ -226,13 +226,18 @@ static CK_RV deal(const Call *call, const GenerateRequest *request, CK_OBJECT_HA
     return rv;
 }
 
-static CK_RV check_call(const Call *call, CK_MECHANISM_TYPE type)
+static CK_RV check_mechanism(const Call *call, CK_MECHANISM_TYPE type)
 {
-    if (!mechanism_find(call->token->roster, type, CKF_GENERATE_KEY_PAIR)) {
-        if (type == CKM_RSA_PKCS_KEY_PAIR_GEN)
-            token_log(call->token, LOG_ERR, "C_GenerateKeyPair: the roster says Deal=no: make keys with kqctl key generate");
-        return CKR_MECHANISM_INVALID;
-    }
+    if (mechanism_find(call->token->roster, type, CKF_GENERATE_KEY_PAIR))
+        return CKR_OK;
+    if (type == CKM_RSA_PKCS_KEY_PAIR_GEN)
+        token_log(call->token, LOG_ERR, "C_GenerateKeyPair: the roster says Deal=no: make keys with kqctl key generate");
+    return CKR_MECHANISM_INVALID;
+}
+
+/* Comes last: who asks for a key that no login could make is told so, and not to log in. */
+static CK_RV check_may_generate(const Call *call)
+{
     if (!session_may_write(call->session))
         return CKR_SESSION_READ_ONLY;
     return quorum_logged_in(call->token->quorum) ? CKR_OK : CKR_USER_NOT_LOGGED_IN;
@@ -256,13 +261,15 @@ CK_RV C_GenerateKeyPair(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_A
         return rv;
     if (!mechanism || !public_key || !private_key)
         return CKR_ARGUMENTS_BAD;
-    rv = check_call(&call, mechanism->mechanism);
+    rv = check_mechanism(&call, mechanism->mechanism);
     if (rv == CKR_OK)
         rv = take_template(&generation, ROLE_PUBLIC, public_attributes, public_count);
     if (rv == CKR_OK)
         rv = take_template(&generation, ROLE_PRIVATE, private_attributes, private_count);
     if (rv == CKR_OK)
         rv = complete(call.token, &generation);
+    if (rv == CKR_OK)
+        rv = check_may_generate(&call);
     if (rv == CKR_OK)
         rv = deal(&call, &generation.request, handles);
     if (rv != CKR_OK)

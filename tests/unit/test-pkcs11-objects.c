@@ -313,6 +313,8 @@ START_TEST(generation_wants_what_it_needs)
 
     ck_assert_rv(generate(session, &verify, &sign, keys), CKR_USER_NOT_LOGGED_IN);
     ck_assert_rv(generate(reader, &verify, &sign, keys), CKR_SESSION_READ_ONLY);
+    ck_assert_rv(C_GenerateKeyPair(reader, mechanism, NULL, 1, token, 1, keys, keys + 1), CKR_ARGUMENTS_BAD);
+    ck_assert_rv(C_GenerateKeyPair(reader, mechanism, more_bits, 1, NULL, 0, keys, keys + 1), CKR_TEMPLATE_INCONSISTENT);
     ck_assert_rv(C_Login(session, CKU_USER, PIN, 4), CKR_OK);
     ck_assert_rv(C_GenerateKeyPair(session, RSA_MECHANISM(CKM_RSA_PKCS), bits, 1, token, 1, keys, keys + 1), CKR_MECHANISM_INVALID);
     ck_assert_rv(C_GenerateKeyPair(session, mechanism, bits, 1, token, 1, NULL, keys + 1), CKR_ARGUMENTS_BAD);
