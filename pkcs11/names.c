@@ -38,7 +38,7 @@ static CK_RV apply_one(Object *object, const CK_ATTRIBUTE *attribute)
     CK_RV rv = attribute_check_writable(object, attribute->type);
 
     if (rv == CKR_ATTRIBUTE_READ_ONLY)
-        return attribute_equals(object, attribute) ? CKR_OK : CKR_TEMPLATE_INCONSISTENT;
+        return attribute_equals(object, attribute) ? CKR_OK : rv;
     if (rv == CKR_OK)
         rv = object_is_key(object) ? template_check_name(attribute) : stored_check(attribute);
     if (rv != CKR_OK)
