@@ -154,7 +154,7 @@ static CK_RV take_attribute(Generation *generation, KeyRole role, const CK_ATTRI
 
 static CK_RV take_template(Generation *generation, KeyRole role, const CK_ATTRIBUTE *attributes, CK_ULONG count)
 {
-    CK_RV rv = template_check(attributes, count);
+    CK_RV rv = CKR_OK;
 
     for (CK_ULONG i = 0; rv == CKR_OK && i < count; i++)
         rv = take_attribute(generation, role, &attributes[i]);
@@ -262,6 +262,10 @@ CK_RV C_GenerateKeyPair(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_A
     if (!mechanism || !public_key || !private_key)
         return CKR_ARGUMENTS_BAD;
     rv = check_mechanism(&call, mechanism->mechanism);
+    if (rv == CKR_OK)
+        rv = template_check(public_attributes, public_count);
+    if (rv == CKR_OK)
+        rv = template_check(private_attributes, private_count);
     if (rv == CKR_OK)
         rv = take_template(&generation, ROLE_PUBLIC, public_attributes, public_count);
     if (rv == CKR_OK)

@@ -35,6 +35,14 @@ static CK_RV log_in(const Call *call, const CK_UTF8CHAR *pin, CK_ULONG pin_size)
     return CKR_SESSION_CLOSED;
 }
 
+/* The security officer's work is kqctl's. PKCS#11 3.0 §5.6.8 has more to say first of why nobody may be one now. */
+static CK_RV refuse_officer(const Call *call)
+{
+    if (sessions_any_read_only(call->token))
+        return CKR_SESSION_READ_ONLY_EXISTS;
+    return quorum_logged_in(call->token->quorum) ? CKR_USER_ANOTHER_ALREADY_LOGGED_IN : CKR_USER_TYPE_INVALID;
+}
+
 CK_RV C_Login(CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_UTF8CHAR *pin, CK_ULONG pin_size)
 {
     _cleanup_call_ Call call = {0};
@@ -44,8 +52,10 @@ CK_RV C_Login(CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_UTF8CHAR *pin, CK
         return rv;
     if (user == CKU_CONTEXT_SPECIFIC)
         return CKR_OPERATION_NOT_INITIALIZED; /* no key asks for a PIN of its own */
+    if (user == CKU_SO)
+        return refuse_officer(&call);
     if (user != CKU_USER)
-        return CKR_USER_TYPE_INVALID; /* the security officer's work is kqctl's */
+        return CKR_USER_TYPE_INVALID;
     if (!pin)
         return CKR_ARGUMENTS_BAD;
     if (quorum_logged_in(call.token->quorum))

@@ -110,6 +110,18 @@ static void close_all_sessions(Token *token)
     quorum_logout(token->quorum);
 }
 
+bool sessions_any_read_only(Token *token)
+{
+    _cleanup_token_lock_ Token *locked = token_lock(token);
+    size_t cursor = 0;
+    const Session *session;
+
+    while ((session = handle_next(&token->sessions, &cursor)))
+        if (!session_may_write(session))
+            return true;
+    return false;
+}
+
 CK_RV C_CloseSession(CK_SESSION_HANDLE session)
 {
     _cleanup_call_ Call call = {0};

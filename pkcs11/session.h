@@ -34,6 +34,8 @@ void sessions_clear(HandleTable *sessions);
 Session *session_get(Token *token, CK_SESSION_HANDLE handle);
 /* The caller holds the lock. */
 Session *session_unref(Session *session);
+/* Is one of them read-only? */
+bool sessions_any_read_only(Token *token);
 void finding_free(Finding *finding);
 /* May this session change objects of the token? */
 bool session_may_write(const Session *session);

@@ -319,6 +319,7 @@ START_TEST(generation_wants_what_it_needs)
     ck_assert_rv(C_GenerateKeyPair(session, RSA_MECHANISM(CKM_RSA_PKCS), bits, 1, token, 1, keys, keys + 1), CKR_MECHANISM_INVALID);
     ck_assert_rv(C_GenerateKeyPair(session, mechanism, bits, 1, token, 1, NULL, keys + 1), CKR_ARGUMENTS_BAD);
     ck_assert_rv(C_GenerateKeyPair(session, mechanism, bits, 1, token, 1, keys, keys + 1), CKR_KEY_SIZE_RANGE);
+    ck_assert_rv(C_GenerateKeyPair(session, mechanism, bits, 1, NULL, 1, keys, keys + 1), CKR_ARGUMENTS_BAD);
     ck_assert_rv(C_GenerateKeyPair(session, mechanism, NULL, 0, token, 1, keys, keys + 1), CKR_TEMPLATE_INCOMPLETE);
     ck_assert_rv(C_GenerateKeyPair(session, mechanism, more_bits, 1, NULL, 0, keys, keys + 1), CKR_TEMPLATE_INCONSISTENT);
     fake.generate_result = QUORUM_E_TOO_FEW_NODES;

@@ -322,10 +322,12 @@ END_TEST
 
 START_TEST(login_follows_the_rules)
 {
-    CK_SESSION_HANDLE session = start(false);
+    CK_SESSION_HANDLE session = start(false), reader = open_session(0);
     CK_UTF8CHAR wrong[] = "4321", long_pin[256] = {'1'};
 
     ck_assert_rv(C_Logout(session), CKR_USER_NOT_LOGGED_IN);
+    ck_assert_rv(C_Login(session, CKU_SO, PIN, 4), CKR_SESSION_READ_ONLY_EXISTS);
+    ck_assert_rv(C_CloseSession(reader), CKR_OK);
     ck_assert_rv(C_Login(session, CKU_SO, PIN, 4), CKR_USER_TYPE_INVALID);
     ck_assert_rv(C_Login(session, CKU_CONTEXT_SPECIFIC, PIN, 4), CKR_OPERATION_NOT_INITIALIZED);
     ck_assert_rv(C_Login(session, 17, PIN, 4), CKR_USER_TYPE_INVALID);
@@ -342,6 +344,7 @@ START_TEST(login_follows_the_rules)
     ck_assert_rv(C_LoginUser(session, CKU_USER, PIN, 4, wrong, 4), CKR_ARGUMENTS_BAD);
     ck_assert_rv(C_LoginUser(session, CKU_USER, PIN, 4, NULL, 0), CKR_OK);
     ck_assert_rv(C_Login(session, CKU_USER, PIN, 4), CKR_USER_ALREADY_LOGGED_IN);
+    ck_assert_rv(C_Login(session, CKU_SO, PIN, 4), CKR_USER_ANOTHER_ALREADY_LOGGED_IN);
     ck_assert_rv(C_Logout(session), CKR_OK);
     ck_assert_rv(C_Logout(session), CKR_USER_NOT_LOGGED_IN);
 }
