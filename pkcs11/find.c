@@ -42,19 +42,42 @@ static bool is_searching(const Call *call)
     return call->session->finding;
 }
 
-static CK_RV start_search(const Call *call, const CK_ATTRIBUTE *attributes, CK_ULONG count)
+/* What matches among the keys of a list that is not older than `max_age`. */
+static CK_RV look(const Call *call, Microseconds max_age, const CK_ATTRIBUTE *attributes, CK_ULONG count, Finding **ret_finding)
 {
+    CK_RV rv = token_refresh(call->token, max_age);
     bool logged_in = quorum_logged_in(call->token->quorum);
+
+    if (rv != CKR_OK)
+        return rv;
+
+    _cleanup_token_lock_ Token *locked = token_lock(call->token);
+
+    return rv_of(search(&call->token->store, logged_in, attributes, count, ret_finding));
+}
+
+/* Somebody who knows a name has it from somewhere: perhaps another process made the key just now. */
+static bool is_by_name(const CK_ATTRIBUTE *attributes, CK_ULONG count)
+{
+    return template_find(attributes, count, CKA_ID) || template_find(attributes, count, CKA_LABEL);
+}
+
+/* Takes the finding over. */
+static CK_RV begin_search(const Call *call, Finding *finding)
+{
+    _cleanup_(finding_freep) Finding *owned = finding;
     _cleanup_token_lock_ Token *locked = token_lock(call->token);
 
     if (call->session->finding)
         return CKR_OPERATION_ACTIVE;
-    return rv_of(search(&call->token->store, logged_in, attributes, count, &call->session->finding));
+    call->session->finding = TAKE_PTR(owned);
+    return CKR_OK;
 }
 
 CK_RV C_FindObjectsInit(CK_SESSION_HANDLE session, CK_ATTRIBUTE *attributes, CK_ULONG count)
 {
     _cleanup_call_ Call call = {0};
+    _cleanup_(finding_freep) Finding *finding = NULL, *newer = NULL;
     CK_RV rv = call_begin_session(session, &call);
 
     if (rv != CKR_OK)
@@ -64,8 +87,10 @@ CK_RV C_FindObjectsInit(CK_SESSION_HANDLE session, CK_ATTRIBUTE *attributes, CK_
         return rv;
     if (is_searching(&call))
         return CKR_OPERATION_ACTIVE;
-    rv = token_refresh(call.token);
-    return rv == CKR_OK ? start_search(&call, attributes, count) : rv;
+    rv = look(&call, TOKEN_KEYS_MAX_AGE, attributes, count, &finding);
+    if (rv == CKR_OK && finding->count == 0 && is_by_name(attributes, count))
+        rv = look(&call, 0, attributes, count, &newer);
+    return rv == CKR_OK ? begin_search(&call, newer ? TAKE_PTR(newer) : TAKE_PTR(finding)) : rv;
 }
 
 static CK_RV take_found(const Call *call, CK_OBJECT_HANDLE *objects, CK_ULONG room, CK_ULONG *ret_count)

@@ -11,9 +11,6 @@
 #include "pkcs11/session.h"
 #include "pkcs11/stored.h"
 
-/* How long a list of keys is good enough for a search. */
-#define KEYS_MAX_AGE MICROSECONDS_PER_SECOND
-
 static void log_hook(void *userdata, int priority, const char *text)
 {
     const Token *token = userdata;
@@ -193,13 +190,13 @@ static uint64_t count_changes(Token *token)
     return token->store.changes;
 }
 
-CK_RV token_refresh(Token *token)
+CK_RV token_refresh(Token *token, Microseconds max_age)
 {
     Problem problem = PROBLEM_INIT;
     uint64_t changes = count_changes(token);
     QuorumKey **keys;
     size_t n_keys;
-    int r = quorum_keys(token->quorum, KEYS_MAX_AGE, &keys, &n_keys, &problem);
+    int r = quorum_keys(token->quorum, max_age, &keys, &n_keys, &problem);
 
     if (r == QUORUM_E_TOO_FEW_NODES) {
         if (!atomic_exchange(&token->silent, true))

@@ -51,5 +51,9 @@ void token_log(Token *token, int priority, const char *format, ...) _printf_(3, 
 /* Log why `function` failed and return the value for it. Nothing is logged for success. `r`: 0, -errno or a QUORUM_E_*. */
 CK_RV token_report(Token *token, const char *function, int r, const Problem *problem);
 
-/* Ask the quorum which keys exist, unless it was asked a moment ago, and bring the store up to date. Missing nodes are no error. */
-CK_RV token_refresh(Token *token);
+/* How long a list of keys is good enough for a search. */
+#define TOKEN_KEYS_MAX_AGE MICROSECONDS_PER_SECOND
+
+/* Ask the quorum which keys exist, unless it was asked less than `max_age` ago, and bring the store up to date. Missing nodes are no
+ * error. */
+CK_RV token_refresh(Token *token, Microseconds max_age);

@@ -310,16 +310,17 @@ int quorum_set_pin(Quorum *quorum, const Secret *old_pin, const Secret *new_pin,
     return 0;
 }
 
-static int list_keys(QuorumKey ***ret_keys, size_t *ret_n_keys, Problem *problem)
+static int list_keys(bool new, QuorumKey ***ret_keys, size_t *ret_n_keys, Problem *problem)
 {
     _cleanup_lock_ pthread_mutex_t *locked = lock_keys();
+    size_t known = new || !fake.stale ? n_keys : 0;
 
     __atomic_fetch_add(&fake.lists, 1, __ATOMIC_RELAXED);
     if (fake.keys_result)
         return problem_set(problem, fake.keys_result, "alpha (1): connection refused");
     *ret_keys = calloc(n_keys + 1, sizeof(**ret_keys));
-    *ret_n_keys = n_keys;
-    for (size_t i = 0; i < n_keys; i++)
+    *ret_n_keys = known;
+    for (size_t i = 0; i < known; i++)
         (*ret_keys)[i] = quorum_key_ref(keys[i]);
     return 0;
 }
@@ -328,7 +329,7 @@ int quorum_keys(Quorum *quorum, Microseconds max_age, QuorumKey ***ret_keys, siz
 {
     __atomic_store_n(&fake.last_max_age, max_age, __ATOMIC_RELAXED);
 
-    int r = list_keys(ret_keys, ret_n_keys, problem);
+    int r = list_keys(max_age == 0, ret_keys, ret_n_keys, problem);
 
     if (fake.while_listing)
         fake.while_listing();

@@ -19,6 +19,7 @@ typedef struct FakeQuorum {
     unsigned logins, lists, signatures;
     GenerateRequest last_request; /* record: only public_hidden is kept */
     Microseconds last_max_age;    /* of quorum_keys() */
+    bool stale;                   /* a list that need not be new has no key in it */
     /* Called in quorum_sign(), quorum_login(), quorum_keys(), when the answer is fixed already. */
     void (*while_signing)(void), (*while_logging_in)(void), (*while_listing)(void);
     void (*while_changing)(void);         /* called in quorum_set_record(), before anything is looked at */

@@ -92,6 +92,28 @@ START_TEST(searches_match_any_attribute)
 }
 END_TEST
 
+/* OpenDNSSEC's enforcer makes a key and tells the signer, another process, its CKA_ID: that must find it at once. */
+START_TEST(a_name_that_is_not_known_is_asked_for_anew)
+{
+    CK_SESSION_HANDLE session = start(true);
+    CK_OBJECT_HANDLE found[16];
+    CK_ATTRIBUTE by_id[] = {A_ULONG(CKA_CLASS, CKO_PRIVATE_KEY), A_TEXT(CKA_ID, "1")};
+    CK_ATTRIBUTE by_label[] = {A_TEXT(CKA_LABEL, "new")};
+    CK_ATTRIBUTE by_class[] = {A_ULONG(CKA_CLASS, CKO_PRIVATE_KEY)};
+    CK_ATTRIBUTE unknown[] = {A_TEXT(CKA_LABEL, "none")};
+
+    fake.stale = true;
+    fake_add_key("new", "1");
+    fake.lists = 0;
+    ck_assert_uint_eq(find(session, by_class, 1, found), 0);
+    ck_assert_uint_eq(fake.lists, 1);
+    ck_assert_uint_eq(find(session, by_id, 2, found), 1);
+    ck_assert_uint_eq(fake.lists, 3);
+    ck_assert_uint_eq(find(session, by_label, 1, found), 2);
+    ck_assert_uint_eq(find(session, unknown, 1, found), 0);
+}
+END_TEST
+
 START_TEST(attributes_tell_the_truth)
 {
     CK_SESSION_HANDLE session = start(true);
@@ -575,6 +597,7 @@ static void add_tests(TCase *cases)
     tcase_add_checked_fixture(cases, reset, NULL);
     tcase_add_test(cases, public_keys_show_before_login_and_private_after);
     tcase_add_test(cases, searches_match_any_attribute);
+    tcase_add_test(cases, a_name_that_is_not_known_is_asked_for_anew);
     tcase_add_test(cases, attributes_tell_the_truth);
     tcase_add_test(cases, unique_ids_are_unique);
     tcase_add_test(cases, every_entry_is_answered);
