@@ -43,6 +43,7 @@ static const Watch key_watches[] = {
     WATCH(BusKeyState, version, "Label"),
     WATCH(BusKeyState, version, "CkaId"),
     WATCH(BusKeyState, version, "Created"),
+    WATCH(BusKeyState, version, "NotAfter"),
     WATCH(BusKeyState, state, "State"),
     WATCH(BusKeyState, state, "Reason"),
     WATCH(BusKeyState, locked, "Locked"),

@@ -250,6 +250,7 @@ const sd_bus_vtable bus_key_vtable[] = {
     SD_BUS_PROPERTY("UnlockedSeconds", "t",  NULL,      KEY(state.unlocked_seconds), 0),
     SD_BUS_PROPERTY("UnlockedCount",   "t",  NULL,      KEY(state.unlocked_count),   CHANGES),
     SD_BUS_PROPERTY("Created",         "t",  NULL,      KEY(created),                CHANGES),
+    SD_BUS_PROPERTY("NotAfter",        "t",  NULL,      KEY(not_after),              CHANGES),
     SD_BUS_PROPERTY("SignaturesMade",  "t",  NULL,      KEY(state.signatures),       CHANGES),
     SD_BUS_PROPERTY("LastUsed",        "t",  NULL,      KEY(state.last_used),        CHANGES),
     SD_BUS_VTABLE_END,

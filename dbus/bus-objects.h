@@ -44,7 +44,7 @@ typedef struct BusManager {
 
 /* The same of a key. */
 typedef struct BusKeyState {
-    uint64_t version; /* of the record: label, CKA_ID, created */
+    uint64_t version; /* of the record: label, CKA_ID, created, not_after */
     uint32_t state;   /* any number that stands for `state_name` and `reason` */
     int locked, unlocked;
     uint64_t unlocked_seconds, unlocked_count;
@@ -54,7 +54,7 @@ typedef struct BusKeyState {
 typedef struct BusKey {
     const char *algorithm, *label, *state_name, *reason, *custody;
     uint32_t bits, threshold, nodes, index;
-    uint64_t created;
+    uint64_t created, not_after;
     Bytes cka_id;
     Bytes public_key; /* DER; the receiver's */
     BusKeyState state;

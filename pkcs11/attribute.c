@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/date.h"
 #include "pkcs11/mechanism.h"
 
 typedef struct AttributeRow AttributeRow;
@@ -12,7 +13,7 @@ struct AttributeRow {
     unsigned kinds;                                                                    /* bit 1 << kind: objects that have it */
     void (*get)(const Object *object, const AttributeRow *row, AttributeValue *value); /* NULL: sensitive */
     CK_ULONG constant;                                                                 /* or the slot of the value */
-    bool writable;
+    bool writable, on_token_only;                                                      /* writable, but not of objects of a session */
 };
 
 #define PUBLIC      (1U << KIND_PUBLIC_KEY)
@@ -53,6 +54,20 @@ static void get_constant_bool(const Object *object, const AttributeRow *row, Att
 static void get_empty(const Object *object, const AttributeRow *row, AttributeValue *value)
 {
     set_bytes(value, &(Bytes){0});
+}
+
+/* Of the key pair: both halves have the same. */
+static void get_end_date(const Object *object, const AttributeRow *row, AttributeValue *value)
+{
+    uint64_t not_after = object->key ? quorum_key_record(object->key)->not_after : 0;
+
+    if (not_after == 0) {
+        set_bytes(value, &(Bytes){0});
+        return;
+    }
+    date_format(not_after, (char *)value->scratch);
+    value->data = value->scratch;
+    value->size = sizeof(CK_DATE);
 }
 
 static void get_class(const Object *object, const AttributeRow *row, AttributeValue *value)
@@ -201,7 +216,7 @@ static const AttributeRow rows[] = {
     {CKA_ID, BOTH | CERTIFICATE, get_id, .writable = true},
     {CKA_SUBJECT, BOTH, get_empty},
     {CKA_START_DATE, BOTH, get_empty},
-    {CKA_END_DATE, BOTH, get_empty},
+    {CKA_END_DATE, BOTH, get_end_date, .writable = true, .on_token_only = true},
     {CKA_DERIVE, BOTH, NO},
     {CKA_LOCAL, BOTH, get_local},
     {CKA_KEY_GEN_MECHANISM, BOTH, get_key_gen_mechanism},
@@ -296,7 +311,7 @@ CK_RV attribute_check_writable(const Object *object, CK_ATTRIBUTE_TYPE type)
 
     if (!row)
         return CKR_ATTRIBUTE_TYPE_INVALID;
-    return row->writable ? CKR_OK : CKR_ATTRIBUTE_READ_ONLY;
+    return row->writable && !(row->on_token_only && object->session != 0) ? CKR_OK : CKR_ATTRIBUTE_READ_ONLY;
 }
 
 Bytes *attribute_slot(Object *object, CK_ATTRIBUTE_TYPE type)

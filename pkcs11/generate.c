@@ -46,6 +46,15 @@ static CK_RV take_name(Generation *generation, KeyRole role, const CK_ATTRIBUTE 
     return names_record(&generation->request.record, role, attribute);
 }
 
+/* A pair has one; who names it in both templates names the same. */
+static CK_RV take_end_date(Generation *generation, KeyRole role, const CK_ATTRIBUTE *attribute)
+{
+    uint64_t before = generation->request.record.not_after;
+    CK_RV rv = names_record(&generation->request.record, role, attribute);
+
+    return rv == CKR_OK && before != 0 && generation->request.record.not_after != before ? CKR_TEMPLATE_INCONSISTENT : rv;
+}
+
 static CK_RV take_bits(Generation *generation, KeyRole role, const CK_ATTRIBUTE *attribute)
 {
     const unsigned *size = threshold_scheme_sizes(threshold_scheme_by_algorithm(THRESHOLD_RSA));
@@ -140,7 +149,7 @@ static const struct {
     {CKA_DERIVE, BOTH, take_any_bool},
     {CKA_SUBJECT, BOTH, take_anything},
     {CKA_START_DATE, BOTH, take_anything},
-    {CKA_END_DATE, BOTH, take_anything},
+    {CKA_END_DATE, BOTH, take_end_date},
     {CKA_ALLOWED_MECHANISMS, BOTH, take_anything},
 };
 

@@ -58,8 +58,11 @@ CK_RV names_apply(Object *object, const CK_ATTRIBUTE *attributes, CK_ULONG count
 CK_RV names_record(KeyRecord *record, KeyRole role, const CK_ATTRIBUTE *attribute)
 {
     bool private = role == ROLE_PRIVATE;
-    CK_RV rv = template_check_name(attribute);
+    CK_RV rv;
 
+    if (attribute->type == CKA_END_DATE)
+        return template_date(attribute, &record->not_after);
+    rv = template_check_name(attribute);
     if (rv != CKR_OK)
         return rv;
     if (attribute->type == CKA_LABEL)

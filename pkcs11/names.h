@@ -1,4 +1,4 @@
-/* What can be changed about an object: of keys CKA_LABEL and CKA_ID. */
+/* What can be changed about an object: of keys CKA_LABEL and CKA_ID, and of those on the token CKA_END_DATE. */
 #pragma once
 
 #include "pkcs11/object.h"
@@ -6,5 +6,5 @@
 /* Set those of a template on an object that nobody else sees yet. All other attributes must be those the object has.
  * CKR_ATTRIBUTE_VALUE_INVALID, CKR_ATTRIBUTE_TYPE_INVALID, CKR_TEMPLATE_INCONSISTENT, CKR_HOST_MEMORY. */
 CK_RV names_apply(Object *object, const CK_ATTRIBUTE *attributes, CK_ULONG count);
-/* Set one of them in the record of a key, for the half `role`. CKR_ATTRIBUTE_VALUE_INVALID, CKR_HOST_MEMORY. */
+/* Set one of them in the record of a key, for the half `role`; a pair has one end date. CKR_ATTRIBUTE_VALUE_INVALID, CKR_HOST_MEMORY. */
 CK_RV names_record(KeyRecord *record, KeyRole role, const CK_ATTRIBUTE *attribute);

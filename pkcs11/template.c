@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/date.h"
 #include "base/utf8.h"
 
 #define NAME_SIZE_MAX 255
@@ -56,6 +57,14 @@ CK_RV template_expect(const CK_ATTRIBUTE *attributes, CK_ULONG count, CK_ATTRIBU
     if (template_ulong(attribute, &value) != CKR_OK)
         return CKR_ATTRIBUTE_VALUE_INVALID;
     return value == wanted ? CKR_OK : CKR_TEMPLATE_INCONSISTENT;
+}
+
+CK_RV template_date(const CK_ATTRIBUTE *attribute, uint64_t *ret_seconds)
+{
+    *ret_seconds = 0;
+    if (attribute->ulValueLen == 0)
+        return CKR_OK;
+    return date_parse(attribute->pValue, attribute->ulValueLen, ret_seconds) == 0 ? CKR_OK : CKR_ATTRIBUTE_VALUE_INVALID;
 }
 
 CK_RV template_check_name(const CK_ATTRIBUTE *attribute)

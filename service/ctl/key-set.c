@@ -21,8 +21,8 @@ int verb_key_set(const Call *call, Problem *problem)
     _cleanup_(quorum_key_unrefp) QuorumKey *key = NULL;
     int r;
 
-    if (!call->options[OPTION_LABEL] && !call->options[OPTION_ID])
-        return problem_set(problem, CTL_E_USAGE, "what is to be set? Give --label, --id or both");
+    if (!call->options[OPTION_LABEL] && !call->options[OPTION_ID] && !call->options[OPTION_NOT_AFTER])
+        return problem_set(problem, CTL_E_USAGE, "what is to be set? Give --label, --id or --not-after");
     r = session_open(call, NULL, NULL, &quorum, problem);
     if (r == 0)
         r = session_key(quorum, call->arguments[0], &key, problem);

@@ -12,14 +12,14 @@ static void print_field(const char *name, const char *text)
     putchar('\n');
 }
 
-static void print_time(uint64_t seconds)
+static void print_time(const char *name, uint64_t seconds)
 {
     time_t when = (time_t)seconds;
     struct tm parts;
     char text[32];
 
     if (gmtime_r(&when, &parts) && strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &parts) > 0)
-        print_field("Created", text);
+        print_field(name, text);
 }
 
 static void print_holders(const QuorumKey *key, const Roster *roster)
@@ -47,7 +47,9 @@ static void print_record(const KeyRecord *record)
     }
     if (record->public_hidden)
         print_field("Public key", "its PKCS#11 object is destroyed");
-    print_time(record->created);
+    print_time("Created", record->created);
+    if (record->not_after != 0)
+        print_time("Not after", record->not_after);
 }
 
 static void print_text(const QuorumKey *key, const Roster *roster, const char *pem)

@@ -59,6 +59,7 @@ Document *key_text_document(const QuorumKey *key)
     document_number(document, "generation", header->generation);
     document_number(document, "recordVersion", record->version);
     document_number(document, "created", record->created);
+    document_number(document, "notAfter", record->not_after);
     document_add(document, "holders", holders(key));
     return document;
 }

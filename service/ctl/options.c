@@ -22,6 +22,7 @@ static const Option options[OPTION_MAX] = {
     [OPTION_RESET_PIN] = {"reset-pin", NULL, "replace the PIN of a token that is initialised (on the nodes' host)"},
     [OPTION_LABEL] = {"label", "LABEL", "the key's label"},
     [OPTION_ID] = {"id", "HEX", "the key's CKA_ID, in hexadecimal"},
+    [OPTION_NOT_AFTER] = {"not-after", "DATE", "the last day the key is meant for, for people to know: 2027-12-31; or 'none'"},
     [OPTION_ALGORITHM] = {"algorithm", "NAME", "rsa (the default)"},
     [OPTION_BITS] = {"bits", "BITS", "the size: 2048 (the default), 3072 or 4096"},
     [OPTION_KEY_CUSTODY] = {"custody", "CUSTODY", "where the shares are held: kernel or keyring; else what the roster says, or the nodes"},

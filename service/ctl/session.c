@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <syslog.h>
 
+#include "base/date.h"
 #include "base/file.h"
 #include "ctl/terminal.h"
 
@@ -200,9 +201,26 @@ static int set_id(const char *hex, Bytes *field, Problem *problem)
     return bytes_copy(bytes, size, field) < 0 ? problem_set(problem, -ENOMEM, "out of memory") : 0;
 }
 
+/* "2027-12-31", or "none". */
+static int set_not_after(const char *text, uint64_t *field, Problem *problem)
+{
+    char digits[DATE_SIZE + 1];
+
+    if (strcmp(text, "none") == 0) {
+        *field = 0;
+        return 0;
+    }
+    if (strlen(text) != DATE_SIZE + 2 || text[4] != '-' || text[7] != '-')
+        return problem_set(problem, CTL_E_USAGE, "--not-after '%s' is not a date such as 2027-12-31", text);
+    (void)snprintf(digits, sizeof(digits), "%.4s%.2s%.2s", text, text + 5, text + 8);
+    if (date_parse(digits, DATE_SIZE, field) < 0)
+        return problem_set(problem, CTL_E_USAGE, "--not-after '%s' is no day of the years 1970 to 9999", text);
+    return 0;
+}
+
 int session_record(const Call *call, KeyRecord *record, Problem *problem)
 {
-    const char *label = call->options[OPTION_LABEL], *id = call->options[OPTION_ID];
+    const char *label = call->options[OPTION_LABEL], *id = call->options[OPTION_ID], *not_after = call->options[OPTION_NOT_AFTER];
     int r = 0;
 
     if (label)
@@ -213,5 +231,7 @@ int session_record(const Call *call, KeyRecord *record, Problem *problem)
         r = set_id(id, &record->private_id, problem);
     if (r == 0 && id)
         r = set_id(id, &record->public_id, problem);
+    if (r == 0 && not_after)
+        r = set_not_after(not_after, &record->not_after, problem);
     return r;
 }

@@ -22,5 +22,5 @@ int session_login(const Call *call, Quorum *quorum, Secret **ret_pin, Problem *p
  * Errors: QUORUM_E_UNKNOWN_KEY; -EINVAL several keys fit; quorum_keys()'s. */
 int session_key(Quorum *quorum, const char *text, QuorumKey **ret_key, Problem *problem) _must_check_;
 
-/* Fill a record from --label and --id where they are given. Errors: -EINVAL, CTL_E_USAGE. */
+/* Fill a record from --label, --id and --not-after where they are given. Errors: -EINVAL, CTL_E_USAGE. */
 int session_record(const Call *call, KeyRecord *record, Problem *problem) _must_check_;

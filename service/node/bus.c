@@ -97,6 +97,7 @@ static int fill_key(void *userdata, const uint8_t id[NODE_KEY_ID_SIZE], BusKey *
         .label = key->stored.record.private_label,
         .cka_id = key->stored.record.private_id,
         .created = key->stored.record.created,
+        .not_after = key->stored.record.not_after,
         .index = (uint32_t)node->token.index,
         .state_name = key_state_name(key_state(key)),
         .reason = key->stored.damage,

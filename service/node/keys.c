@@ -179,7 +179,12 @@ static int copy_text(const char *text, char **ret_copy)
 
 int node_record_copy(const NodeRecord *record, NodeRecord *ret_copy)
 {
-    NodeRecord copy = {.version = record->version, .public_hidden = record->public_hidden, .created = record->created};
+    NodeRecord copy = {
+        .version = record->version,
+        .public_hidden = record->public_hidden,
+        .created = record->created,
+        .not_after = record->not_after,
+    };
     int r = copy_text(record->private_label, &copy.private_label);
 
     if (r == 0)
@@ -198,7 +203,7 @@ int node_record_copy(const NodeRecord *record, NodeRecord *ret_copy)
 
 bool node_record_equal(const NodeRecord *a, const NodeRecord *b)
 {
-    return a->version == b->version && a->public_hidden == b->public_hidden && a->created == b->created &&
+    return a->version == b->version && a->public_hidden == b->public_hidden && a->created == b->created && a->not_after == b->not_after &&
            strcmp(a->private_label, b->private_label) == 0 && strcmp(a->public_label, b->public_label) == 0 &&
            bytes_equal(&a->private_id, &b->private_id) && bytes_equal(&a->public_id, &b->public_id);
 }

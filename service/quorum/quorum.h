@@ -92,6 +92,7 @@ typedef struct KeyRecord {
     Bytes private_id, public_id;        /* at most 255 bytes */
     bool public_hidden;
     uint64_t created;
+    uint64_t not_after; /* 0: no date */
 } KeyRecord;
 
 void key_record_clear(KeyRecord *record);

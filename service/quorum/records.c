@@ -30,6 +30,7 @@ NodeRecord key_record_borrow(const KeyRecord *record)
         .public_id = record->public_id,
         .public_hidden = record->public_hidden,
         .created = record->created,
+        .not_after = record->not_after,
     };
 }
 
@@ -44,6 +45,7 @@ int key_record_of(const NodeRecord *record, KeyRecord *ret_record)
         .version = record->version,
         .public_hidden = record->public_hidden,
         .created = record->created,
+        .not_after = record->not_after,
         .private_label = text_copy(text_or_empty(record->private_label)),
         .public_label = text_copy(text_or_empty(record->public_label)),
     };
@@ -95,6 +97,8 @@ int key_record_check(const KeyRecord *record, Problem *problem)
         r = check_id("private", &record->private_id, problem);
     if (r == 0)
         r = check_id("public", &record->public_id, problem);
+    if (r == 0 && record->not_after > NODE_NOT_AFTER_MAX)
+        return problem_set(problem, -EINVAL, "A key's last day has to be one of the years 1970 to 9999");
     return r;
 }
 
@@ -121,6 +125,7 @@ int record_compare(const NodeRecord *a, const NodeRecord *b)
         compare_bytes(&a->public_id, &b->public_id),
         compare_numbers(a->public_hidden, b->public_hidden),
         compare_numbers(a->created, b->created),
+        compare_numbers(a->not_after, b->not_after),
     };
 
     for (size_t i = 0; i < ELEMENTS(orders); i++)

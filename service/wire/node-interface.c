@@ -39,7 +39,8 @@ const Layout node_record = LAYOUT("Record", NodeRecord,
     ROW(BYTES,  NodeRecord, private_id,    "privateId",    UP_TO(NODE_CKA_ID_SIZE_MAX)),
     ROW(BYTES,  NodeRecord, public_id,     "publicId",     UP_TO(NODE_CKA_ID_SIZE_MAX)),
     ROW(BOOL,   NodeRecord, public_hidden, "publicHidden"),
-    ROW(UINT,   NodeRecord, created,       "created",      ANY));
+    ROW(UINT,   NodeRecord, created,       "created",      ANY),
+    ROW(UINT,   NodeRecord, not_after,     "notAfter",     UP_TO(NODE_NOT_AFTER_MAX), OPTIONAL));
 
 const Layout node_key_entry = LAYOUT("KeyEntry", NodeKeyEntry,
     ROW(BYTES,  NodeKeyEntry, key,    "key",    EXACTLY(NODE_KEY_ID_SIZE)),

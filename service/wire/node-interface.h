@@ -38,6 +38,9 @@
 #define NODE_CLIENTS_MAX        128 /* authorized at one node */
 #define NODE_LIST_MAX           500 /* entries of one ListKeys reply; fewer when the reply would pass FRAME_SIZE_MAX otherwise */
 
+/* The end of the year 9999, which a date with four digits for the year can say. */
+#define NODE_NOT_AFTER_MAX 253402300799
+
 /* The mutable part of a key. Visible to a client: the newest version that at least k nodes hold identically. */
 typedef struct NodeRecord {
     uint64_t version; /* from 1; each change is one more; 0 only in entries of destroyed or unreadable keys */
@@ -45,6 +48,7 @@ typedef struct NodeRecord {
     Bytes private_id, public_id; /* CKA_ID of the two PKCS#11 objects */
     bool public_hidden;          /* the public object was destroyed on its own */
     uint64_t created;            /* seconds since 1970, by the creating client's clock; for people only */
+    uint64_t not_after;          /* seconds since 1970, at most NODE_NOT_AFTER_MAX; 0: no date; for people only */
 } NodeRecord;
 
 typedef struct NodeKeyEntry {

@@ -323,6 +323,7 @@ NodeRecord test_record(uint64_t version, const char *label)
         .private_id = {(uint8_t *)"id", 2},
         .public_id = {(uint8_t *)"id", 2},
         .created = 1700000000,
+        .not_after = TEST_NOT_AFTER,
     };
 }
 

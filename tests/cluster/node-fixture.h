@@ -126,6 +126,7 @@ Digest dealt_key_statement(const DealtKey *key);
 void dealt_key_combine(const DealtKey *key, const Digest *digest, const Bytes *from_node, uint8_t *ret_signature);
 
 /* A record that borrows its label. */
+#define TEST_NOT_AFTER 1830297599 /* the end of 2027-12-31 */
 NodeRecord test_record(uint64_t version, const char *label);
 NodeError call_prepare(Link *link, const Bytes *sealed);
 NodeError call_key(Link *link, const char *method, const KeyId *id); /* DiscardKey, DestroyKey */

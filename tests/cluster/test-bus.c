@@ -36,6 +36,7 @@ START_TEST(properties_say_what_is)
     ck_assert(text_is(client, path.text, BUS_KEY_INTERFACE, "Custody", "keyring"));
     ck_assert_uint_eq(get_number(client, path.text, BUS_KEY_INTERFACE, "Bits", 'u'), 2048);
     ck_assert_uint_eq(get_number(client, path.text, BUS_KEY_INTERFACE, "Created", 't'), 1700000000);
+    ck_assert_uint_eq(get_number(client, path.text, BUS_KEY_INTERFACE, "NotAfter", 't'), TEST_NOT_AFTER);
     ck_assert_uint_eq(get_number(client, path.text, BUS_KEY_INTERFACE, "SignaturesMade", 't'), 1);
     ck_assert_uint_gt(get_number(client, path.text, BUS_KEY_INTERFACE, "LastUsed", 't'), 1700000000);
     bytes_are(client, path.text, BUS_KEY_INTERFACE, "CkaId", &(Bytes){(uint8_t *)"id", 2});

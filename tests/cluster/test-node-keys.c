@@ -174,6 +174,7 @@ static void check_label(Link *link, const KeyId *id, uint64_t version, const cha
 
     ck_assert_uint_eq(entry->record.version, version);
     ck_assert_str_eq(entry->record.private_label, label);
+    ck_assert_uint_eq(entry->record.not_after, TEST_NOT_AFTER);
     message_clear(&node_list_output, &output);
 }
 
@@ -183,6 +184,7 @@ START_TEST(records_only_get_newer)
     _cleanup_link_ Link *link = call_open_logged_in(&node);
     _cleanup_dealt_key_ DealtKey key = dealt_key(0);
     NodeRecord newer = test_record(3, "newer \xc3\xa4\"\\/"), same_version = test_record(3, "other"), older = test_record(2, "older");
+    NodeRecord other_date = newer;
 
     ck_assert_int_eq(call_set_record(link, &key.id, &newer), NODE_ERROR_UNKNOWN_KEY);
     call_make_active(link, &node, &key);
@@ -190,6 +192,8 @@ START_TEST(records_only_get_newer)
     ck_assert_int_eq(call_set_record(link, &key.id, &newer), NODE_ERROR_NONE);
     ck_assert_int_eq(call_set_record(link, &key.id, &newer), NODE_ERROR_NONE);
     ck_assert_int_eq(call_set_record(link, &key.id, &same_version), NODE_ERROR_STALE_VERSION);
+    other_date.not_after = 0;
+    ck_assert_int_eq(call_set_record(link, &key.id, &other_date), NODE_ERROR_STALE_VERSION);
     ck_assert_int_eq(call_set_record(link, &key.id, &older), NODE_ERROR_STALE_VERSION);
     ck_assert_uint_eq(call_detail.number, 3);
     older.version = 0;

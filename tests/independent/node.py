@@ -246,6 +246,7 @@ KEY = octets(32, 32)
 RECORD = {
     "version": integer(0, COUNT), "privateLabel": text(0, 255), "publicLabel": text(0, 255), "privateId": octets(0, 255),
     "publicId": octets(0, 255), "publicHidden": boolean(), "created": integer(0, COUNT),
+    "notAfter?": integer(0, 253402300799),
 }  # fmt: skip
 INPUT = {
     "GetStatus": {},

@@ -1,6 +1,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/crypto.h"
+#include "base/date.h"
 #include "base/ini.h"
 #include "base/problem.h"
 #include "base/secret.h"
@@ -278,6 +279,33 @@ START_TEST(problem_is_cut_between_characters)
 }
 END_TEST
 
+static const struct {
+    const char *text;
+    int result;
+    uint64_t seconds;
+} dates[] = {
+    {"19700101", 0, 86399},    {"20271231", 0, 1830297599}, {"20240229", 0, 1709251199}, {"99991231", 0, 253402300799},
+    {"20230229", -EINVAL, 0},  {"20270631", -EINVAL, 0},    {"20271301", -EINVAL, 0},    {"20270001", -EINVAL, 0},
+    {"20270100", -EINVAL, 0},  {"19691231", -EINVAL, 0},    {"00000000", -EINVAL, 0},    {"2027123", -EINVAL, 0},
+    {"202712311", -EINVAL, 0}, {"+0271231", -EINVAL, 0},    {"2027 131", -EINVAL, 0},    {"", -EINVAL, 0},
+};
+
+START_TEST(dates_are_days)
+{
+    uint64_t seconds = 0;
+    char text[DATE_SIZE + 1];
+
+    ck_assert_int_eq(date_parse(dates[_i].text, strlen(dates[_i].text), &seconds), dates[_i].result);
+    ck_assert_uint_eq(seconds, dates[_i].seconds);
+    if (dates[_i].result != 0)
+        return;
+    date_format(seconds, text);
+    ck_assert_str_eq(text, dates[_i].text);
+    date_format(seconds - 86399, text);
+    ck_assert_str_eq(text, dates[_i].text);
+}
+END_TEST
+
 START_TEST(poll_timeouts)
 {
     Microseconds now = clock_now();
@@ -399,6 +427,7 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, texts_are_cleaned);
     tcase_add_test(cases, problem_is_utf8);
     tcase_add_test(cases, problem_is_cut_between_characters);
+    tcase_add_loop_test(cases, dates_are_days, 0, ELEMENTS(dates));
     tcase_add_test(cases, poll_timeouts);
     tcase_add_test(cases, ini_mistakes_have_lines);
     tcase_add_test(cases, ini_values);

@@ -556,7 +556,7 @@ START_TEST(only_what_changed_is_told)
     fixture.node.keys[0].version = 2;
     bus_objects_changed(fixture.objects);
     wait_for(&fixture, &heard.changes, 2);
-    ck_assert_str_eq(heard.names, "Label CkaId Created ");
+    ck_assert_str_eq(heard.names, "Label CkaId Created NotAfter ");
     fixture.node.keys[0].locked = 1;
     bus_objects_changed(fixture.objects);
     wait_for(&fixture, &heard.changes, 3);

@@ -430,6 +430,30 @@ START_TEST(a_label_is_changed)
 }
 END_TEST
 
+START_TEST(a_last_day_is_set)
+{
+    KeyId id = model_key_put(ALL, 0, "old");
+    KeyRecord record = {.version = 1, .private_label = (char *)"old", .public_label = (char *)"old", .not_after = 1830297599};
+    Problem problem = PROBLEM_INIT;
+    QuorumKey *key;
+
+    model.nodes[4].down = true;
+    ck_assert_int_eq(quorum_set_record(&model.quorum, &id, &record, &problem), 0);
+    (void)count_keys(); /* looks at the nodes */
+    key = quorum_key_by_id(&model.quorum, &id);
+    ck_assert_uint_eq(quorum_key_record(key)->not_after, 1830297599);
+    quorum_key_unref(key);
+    model_new_client();
+    check_sync(); /* the node that was away learns it */
+    check_nodes_agree();
+    ck_assert_uint_eq(model_key_find(&model.nodes[4], &id)->record.not_after, 1830297599);
+
+    record.version = 2;
+    record.not_after = NODE_NOT_AFTER_MAX + 1;
+    ck_assert_int_eq(quorum_set_record(&model.quorum, &id, &record, &problem), -EINVAL);
+}
+END_TEST
+
 START_TEST(absent_nodes_learn_a_label_from_sync)
 {
     KeyId id = model_key_put(ALL, 0, "old");
@@ -600,6 +624,7 @@ static void add_tests(TCase *cases)
     tcase_add_loop_test(cases, few_confirm_the_activation, 0, ELEMENTS(few_cases));
     tcase_add_test(cases, a_logout_cuts_the_activation_off);
     tcase_add_test(cases, a_label_is_changed);
+    tcase_add_test(cases, a_last_day_is_set);
     tcase_add_test(cases, absent_nodes_learn_a_label_from_sync);
     tcase_add_test(cases, changes_that_are_refused);
     tcase_add_test(cases, two_clients_change_at_once);

@@ -400,6 +400,34 @@ START_TEST(names_can_be_changed_and_nothing_else)
 }
 END_TEST
 
+START_TEST(a_pair_has_one_end_date)
+{
+    CK_SESSION_HANDLE session = start(true), other = open_session(CKF_RW_SESSION);
+    CK_ATTRIBUTE sign = A_BOOL(CKA_SIGN, CK_TRUE), date = A_TEXT(CKA_END_DATE, "20271231"), day_before = A_TEXT(CKA_END_DATE, "20271230");
+    CK_ATTRIBUTE no_day = A_TEXT(CKA_END_DATE, "20270231"), short_one = A_TEXT(CKA_END_DATE, "2027"), none = A_TEXT(CKA_END_DATE, "");
+    CK_ATTRIBUTE place = A_BOOL(CKA_TOKEN, CK_FALSE);
+    CK_OBJECT_HANDLE keys[2], found[16], copy;
+
+    ck_assert_rv(generate(session, &no_day, &sign, keys), CKR_ATTRIBUTE_VALUE_INVALID);
+    ck_assert_rv(generate(session, &date, &short_one, keys), CKR_ATTRIBUTE_VALUE_INVALID);
+    ck_assert_rv(generate(session, &date, &day_before, keys), CKR_TEMPLATE_INCONSISTENT);
+    ck_assert_rv(generate(session, &date, &date, keys), CKR_OK);
+    for (size_t half = 0; half < 2; half++)
+        assert_text(session, keys[half], CKA_END_DATE, "20271231");
+    ck_assert_uint_eq(find(session, &date, 1, found), 2);
+
+    ck_assert_rv(C_SetAttributeValue(session, keys[0], &no_day, 1), CKR_ATTRIBUTE_VALUE_INVALID);
+    ck_assert_rv(C_SetAttributeValue(session, keys[0], &day_before, 1), CKR_OK);
+    for (size_t half = 0; half < 2; half++)
+        assert_text(session, keys[half], CKA_END_DATE, "20271230");
+    ck_assert_rv(C_CopyObject(other, keys[1], &place, 1, &copy), CKR_OK);
+    assert_text(session, copy, CKA_END_DATE, "20271230");
+    ck_assert_rv(C_SetAttributeValue(other, copy, &none, 1), CKR_ATTRIBUTE_READ_ONLY);
+    ck_assert_rv(C_SetAttributeValue(session, keys[1], &none, 1), CKR_OK);
+    ck_assert_uint_eq(find(session, &none, 1, found), 2);
+}
+END_TEST
+
 static void change_in_between(void)
 {
     fake.while_changing = NULL;
@@ -608,6 +636,7 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, generation_wants_what_it_needs);
     tcase_add_test(cases, generation_without_public_key_on_the_token);
     tcase_add_test(cases, names_can_be_changed_and_nothing_else);
+    tcase_add_test(cases, a_pair_has_one_end_date);
     tcase_add_test(cases, changes_of_other_clients_stay);
     tcase_add_test(cases, a_refused_pin_ends_the_login);
     tcase_add_test(cases, destroying_private_then_public);
