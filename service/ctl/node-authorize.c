@@ -90,6 +90,7 @@ static void fingerprint_of(const NodeClientEntry *known, char ret_text[40])
     const NodePin *pins = known->tls_pins.items;
     ClientCard card = {0};
 
+    (void)snprintf(card.name, sizeof(card.name), "%s", known->name);
     for (size_t i = 0; i < known->tls_pins.count && card.n_pins < CLIENT_PINS_MAX; i++)
         if (pins[i].pin.size == sizeof(card.pins[0]))
             memcpy(card.pins[card.n_pins++], pins[i].pin.data, sizeof(card.pins[0]));

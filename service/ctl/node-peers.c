@@ -137,8 +137,9 @@ static int set_peers(LocalNode *node, Deck *deck, Problem *problem)
 
 static void fingerprint_of(const NodePeer *peer, char ret_text[40])
 {
-    NodeCard card = {0};
+    NodeCard card = {.address = peer->address}; /* borrowed */
 
+    (void)snprintf(card.name, sizeof(card.name), "%s", peer->name);
     if (peer->tls_pin.size == sizeof(card.tls_pin))
         memcpy(card.tls_pin, peer->tls_pin.data, sizeof(card.tls_pin));
     memcpy(card.sealing_key, peer->sealing_key.data, sizeof(card.sealing_key));

@@ -161,20 +161,16 @@ static int take_words(const CardKind *kind, char *text, char *ret_words[WORDS_MA
     return verify_check(ret_words, n, problem);
 }
 
-static void format_fingerprint(const Bytes *parts, size_t n, char ret_text[40])
+/* Of all that the card says; `size` as snprintf() says it. */
+static void format_fingerprint(const char *text, int size, char ret_text[40])
 {
-    uint8_t digest[SHA256_SIZE] = {0};
+    uint8_t digest[SHA256_SIZE];
 
     ret_text[0] = '\0';
-    if (crypto_sha256(parts, n, digest) < 0)
+    if (size < 0 || size >= CARD_SIZE_MAX || crypto_sha256(&(Bytes){(uint8_t *)(uintptr_t)text, (size_t)size}, 1, digest) < 0)
         return;
     for (size_t i = 0; i < 8; i++)
         (void)snprintf(ret_text + 5 * i, 40 - 5 * i, "%02x%02x%s", digest[2 * i], digest[2 * i + 1], i < 7 ? " " : "");
-}
-
-static Bytes key_part(const uint8_t key[CARD_KEY_SIZE])
-{
-    return (Bytes){(uint8_t *)(uintptr_t)key, card_has_key(key) ? CARD_KEY_SIZE : 0};
 }
 
 /* ---- Of a node ------------------------------------------------------------------------------------------------------------------- */
@@ -192,16 +188,21 @@ int card_check_address(const char *address, Problem *problem)
     return stream_address_check(address, problem) < 0 ? -EINVAL : 0;
 }
 
-int card_format(const NodeCard *card, char ret_text[CARD_SIZE_MAX])
+/* All of it but the checksum; returns as snprintf(). */
+static int write_node(const NodeCard *card, char ret_text[CARD_SIZE_MAX])
 {
-    char text[CARD_SIZE_MAX], pins[CARD_PINS_TEXT_SIZE], sealing[CARD_KEY_TEXT_SIZE], identity[CARD_KEY_TEXT_SIZE];
+    char pins[CARD_PINS_TEXT_SIZE], sealing[CARD_KEY_TEXT_SIZE], identity[CARD_KEY_TEXT_SIZE];
 
     card_pins_format(card->tls_pin, card->next_tls_pin, pins);
     card_key_format(card->sealing_key, sealing);
     card_key_format(card->identity_key, identity);
+    return snprintf(ret_text, CARD_SIZE_MAX, NODE_MAGIC " %s %s %s %s %s", card->name, card->address, pins, sealing, identity);
+}
 
-    int size = snprintf(text, sizeof(text), NODE_MAGIC " %s %s %s %s %s", card->name, card->address, pins, sealing, identity);
-    int r = add_check(text, size);
+int card_format(const NodeCard *card, char ret_text[CARD_SIZE_MAX])
+{
+    char text[CARD_SIZE_MAX];
+    int r = add_check(text, write_node(card, text));
 
     if (r == 0)
         memcpy(ret_text, text, strlen(text) + 1);
@@ -253,14 +254,9 @@ void card_clear(NodeCard *card)
 
 void card_fingerprint(const NodeCard *card, char ret_text[40])
 {
-    const Bytes parts[] = {
-        {(uint8_t *)(uintptr_t)card->tls_pin, CARD_KEY_SIZE},
-        key_part(card->next_tls_pin),
-        {(uint8_t *)(uintptr_t)card->sealing_key, CARD_KEY_SIZE},
-        {(uint8_t *)(uintptr_t)card->identity_key, CARD_KEY_SIZE},
-    };
+    char text[CARD_SIZE_MAX];
 
-    format_fingerprint(parts, ELEMENTS(parts), ret_text);
+    format_fingerprint(text, write_node(card, text), ret_text);
 }
 
 /* ---- Of a client ------------------------------------------------------------------------------------------------------------------ */
@@ -272,15 +268,19 @@ int client_card_check_name(const char *name, Problem *problem)
     return 0;
 }
 
-int client_card_format(const ClientCard *card, char ret_text[CARD_SIZE_MAX])
+static int write_client(const ClientCard *card, char ret_text[CARD_SIZE_MAX])
 {
     static const uint8_t none[CARD_KEY_SIZE];
-    char text[CARD_SIZE_MAX], pins[CARD_PINS_TEXT_SIZE];
+    char pins[CARD_PINS_TEXT_SIZE];
 
     card_pins_format(card->pins[0], card->n_pins > 1 ? card->pins[1] : none, pins);
+    return snprintf(ret_text, CARD_SIZE_MAX, CLIENT_MAGIC " %s %s", card->name, pins);
+}
 
-    int size = snprintf(text, sizeof(text), CLIENT_MAGIC " %s %s", card->name, pins);
-    int r = add_check(text, size);
+int client_card_format(const ClientCard *card, char ret_text[CARD_SIZE_MAX])
+{
+    char text[CARD_SIZE_MAX];
+    int r = add_check(text, write_client(card, text));
 
     if (r == 0)
         memcpy(ret_text, text, strlen(text) + 1);
@@ -312,5 +312,7 @@ int client_card_parse(const char *text, ClientCard *ret_card, Problem *problem)
 
 void client_card_fingerprint(const ClientCard *card, char ret_text[40])
 {
-    format_fingerprint(&(Bytes){(uint8_t *)(uintptr_t)card->pins, card->n_pins * sizeof(card->pins[0])}, 1, ret_text);
+    char text[CARD_SIZE_MAX];
+
+    format_fingerprint(text, write_client(card, text), ret_text);
 }

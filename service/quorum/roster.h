@@ -111,7 +111,8 @@ int card_format(const NodeCard *card, char ret_text[CARD_SIZE_MAX]) _must_check_
 /* Errors: -EINVAL; the problem says what is wrong (a mistyped card: the checksum). The card's address is to be freed with card_clear(). */
 int card_parse(const char *text, NodeCard *ret_card, Problem *problem) _must_check_;
 void card_clear(NodeCard *card);
-/* Short form of the keys for two people to compare: 8 groups of 4 hexadecimal digits. */
+/* Short form of all that the card says, for two people to compare: the first 16 bytes of the SHA-256 of what CHECK is of, in 8 groups of 4
+ * hexadecimal digits. */
 void card_fingerprint(const NodeCard *card, char ret_text[40]);
 
 /*

@@ -451,6 +451,42 @@ START_TEST(a_card_may_have_two_pins)
 }
 END_TEST
 
+/* Whatever of a card is exchanged on its way, two people who compare it see another fingerprint. */
+START_TEST(a_fingerprint_is_of_the_whole_card)
+{
+    enum { NODES = 6, CLIENTS = 3 };
+
+    char nodes[NODES][40], clients[CLIENTS][40];
+
+    for (unsigned i = 0; i < NODES; i++) {
+        NodeCard card = make_card();
+        uint8_t *keys[] = {card.tls_pin, card.next_tls_pin, card.sealing_key, card.identity_key};
+
+        if (i < ELEMENTS(keys))
+            keys[i][31] ^= 1;
+        if (i == 4)
+            card.name[0] = 'b';
+        if (i == 5)
+            card.address = (char *)"tls:192.0.2.1:7853";
+        card_fingerprint(&card, nodes[i]);
+        ck_assert_uint_eq(strlen(nodes[i]), 39);
+        for (unsigned other = 0; other < i; other++)
+            ck_assert_str_ne(nodes[i], nodes[other]);
+    }
+    for (unsigned i = 0; i < CLIENTS; i++) {
+        ClientCard card = {.name = "signer", .n_pins = 1};
+
+        if (i == 1)
+            card.name[0] = 'S';
+        if (i == 2)
+            card.pins[0][31] ^= 1;
+        client_card_fingerprint(&card, clients[i]);
+        for (unsigned other = 0; other < i; other++)
+            ck_assert_str_ne(clients[i], clients[other]);
+    }
+}
+END_TEST
+
 START_TEST(a_client_card_goes_round)
 {
     ClientCard card = {.name = "signer-1.example", .n_pins = 1}, read;
@@ -511,6 +547,7 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, a_wrong_card_is_explained);
     tcase_add_test(cases, nodes_elsewhere_are_read);
     tcase_add_test(cases, a_card_may_have_two_pins);
+    tcase_add_test(cases, a_fingerprint_is_of_the_whole_card);
     tcase_add_test(cases, a_client_card_goes_round);
     tcase_add_test(cases, names_of_clients);
 }
