@@ -174,10 +174,11 @@ static int begin(BusCalls *calls, const BusCallClass *class, sd_bus_message *req
 
 int bus_calls_add(BusCalls *calls, const BusCallClass *class, sd_bus_message *request, const void *input, sd_bus_error *error)
 {
+    const unsigned max = class->administrative ? BUS_CALLS_MAX : BUS_CALLS_MAX - BUS_CALLS_KEPT;
     int r;
 
-    if (calls->n >= BUS_CALLS_MAX)
-        return sd_bus_error_setf(error, SD_BUS_ERROR_LIMITS_EXCEEDED, "%d calls are in hand already", BUS_CALLS_MAX);
+    if (calls->n >= max)
+        return sd_bus_error_setf(error, SD_BUS_ERROR_LIMITS_EXCEEDED, "%u calls are in hand already", max);
     r = begin(calls, class, request, input);
     if (r == -EINVAL)
         return sd_bus_error_set(error, SD_BUS_ERROR_INVALID_ARGS, "an argument is out of its range");

@@ -28,6 +28,7 @@ typedef struct BusCallClass {
     const char *method; /* "org.keyquorum.Node.LockKey" */
     const Layout *input, *output;
     int (*reply)(sd_bus_message *request, const void *output);
+    bool administrative; /* may use BUS_CALLS_KEPT */
 } BusCallClass;
 
 /* Call the node; `request` is answered when it has answered. As a handler of sd-bus: 1, or `error` is set and its return value. */

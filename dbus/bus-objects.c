@@ -172,7 +172,7 @@ static int on_partial_sign(sd_bus_message *request, void *userdata, sd_bus_error
 
 static int on_lock(sd_bus_message *request, void *userdata, sd_bus_error *error)
 {
-    static const BusCallClass class = {NODE_METHOD("LockKey"), &node_key_input, &node_no_parameters, reply_nothing};
+    static const BusCallClass class = {NODE_METHOD("LockKey"), &node_key_input, &node_no_parameters, reply_nothing, .administrative = true};
     const NodeKeyInput input = {id_of(userdata)};
 
     return call_node(userdata, &class, request, &input, error);
@@ -180,7 +180,8 @@ static int on_lock(sd_bus_message *request, void *userdata, sd_bus_error *error)
 
 static int on_unlock(sd_bus_message *request, void *userdata, sd_bus_error *error)
 {
-    static const BusCallClass class = {NODE_METHOD("UnlockKey"), &node_unlock_input, &node_no_parameters, reply_nothing};
+    static const BusCallClass class = {NODE_METHOD("UnlockKey"), &node_unlock_input, &node_no_parameters, reply_nothing,
+                                       .administrative = true};
     NodeUnlockInput input = {.key = id_of(userdata)};
     int r = sd_bus_message_read(request, "tt", &input.seconds, &input.count);
 
@@ -189,7 +190,8 @@ static int on_unlock(sd_bus_message *request, void *userdata, sd_bus_error *erro
 
 static int on_destroy(sd_bus_message *request, void *userdata, sd_bus_error *error)
 {
-    static const BusCallClass class = {NODE_METHOD("DestroyKey"), &node_key_input, &node_no_parameters, reply_nothing};
+    static const BusCallClass class = {NODE_METHOD("DestroyKey"), &node_key_input, &node_no_parameters, reply_nothing,
+                                       .administrative = true};
     const NodeKeyInput input = {id_of(userdata)};
 
     return call_node(userdata, &class, request, &input, error);

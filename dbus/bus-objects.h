@@ -21,7 +21,8 @@
 #define BUS_LOG_PATH          "/org/freedesktop/LogControl1"
 #define BUS_LOG_INTERFACE     "org.freedesktop.LogControl1"
 
-#define BUS_CALLS_MAX 32 /* in hand at a time, from all callers: so many connections to the node */
+#define BUS_CALLS_MAX  32 /* in hand at a time, from all callers: so many connections to the node */
+#define BUS_CALLS_KEPT 8  /* of these, for the methods of administrators: who signs cannot keep them from locking a key */
 
 /* Booleans are int: so sd-bus reads them. */
 

@@ -25,7 +25,7 @@ typedef struct FakeNode {
     bool there[KEYS_MAX];
     ServerCall *later[LATER_MAX];
     unsigned n_later;
-    bool stops;
+    bool stops, signs_later;
 } FakeNode;
 
 static void fake_manager(void *userdata, BusManager *ret_manager)
@@ -78,12 +78,23 @@ static int fake_connect(void *userdata, int *ret_fd)
 
 static const BusSource source = {.manager = fake_manager, .key = fake_key, .next_key = fake_next_key, .connect = fake_connect};
 
+/* It is answered when the test wants it to be. */
+static int keep(FakeNode *node, ServerCall *call)
+{
+    ck_assert_uint_lt(node->n_later, LATER_MAX);
+    node->later[node->n_later++] = call;
+    return 0;
+}
+
 static int serve_sign(ServerCall *call, void *parameters, void *userdata)
 {
+    FakeNode *node = userdata;
     const NodePartialSignInput *input = parameters;
     const NodePartialSignOutput output = {input->digest};
 
     ck_assert_uint_eq(input->key.data[31], 1);
+    if (node->signs_later)
+        return keep(node, call);
     return strcmp(input->hash, "sha256") == 0 ? server_call_reply(call, &output) : server_call_invalid(call, "hash");
 }
 
@@ -106,11 +117,7 @@ static int serve_unlock(ServerCall *call, void *parameters, void *userdata)
 
 static int serve_destroy(ServerCall *call, void *parameters, void *userdata)
 {
-    FakeNode *node = userdata;
-
-    ck_assert_uint_lt(node->n_later, LATER_MAX);
-    node->later[node->n_later++] = call;
-    return 0;
+    return keep(userdata, call);
 }
 
 static void start_node(FakeNode *node)
@@ -231,14 +238,19 @@ static Answer call_key(const Fixture *fixture, const char *method)
     return call(fixture, request_to(fixture, KEY_1, BUS_KEY_INTERFACE, method));
 }
 
-static Answer call_sign(const Fixture *fixture, const char *hash, size_t size)
+static sd_bus_message *sign_request(const Fixture *fixture, const char *hash, size_t size)
 {
     sd_bus_message *request = request_to(fixture, KEY_1, BUS_KEY_INTERFACE, "PartialSign");
     static const uint8_t digest[NODE_DIGEST_SIZE_MAX + 1] = {5, 6, 7};
 
     ck_assert_int_ge(sd_bus_message_append(request, "s", hash), 0);
     ck_assert_int_ge(sd_bus_message_append_array(request, 'y', digest, size), 0);
-    return call(fixture, request);
+    return request;
+}
+
+static Answer call_sign(const Fixture *fixture, const char *hash, size_t size)
+{
+    return call(fixture, sign_request(fixture, hash, size));
 }
 
 static Answer get_property(const Fixture *fixture, const char *path, const char *interface, const char *name)
@@ -430,7 +442,7 @@ END_TEST
 START_TEST(calls_in_hand_are_limited)
 {
     _cleanup_fixture_ Fixture fixture = {0};
-    Answer slow[32] = {0};
+    Answer slow[BUS_CALLS_MAX] = {0};
 
     start(&fixture);
     for (size_t i = 0; i < ELEMENTS(slow); i++)
@@ -447,6 +459,43 @@ START_TEST(calls_in_hand_are_limited)
         while (!slow[i].message)
             turn(&fixture, UINT64_MAX);
         answer_clear(&slow[i]);
+    }
+}
+END_TEST
+
+/* However much is signed, a key can be locked. */
+START_TEST(who_signs_leaves_room_for_administrators)
+{
+    enum { SIGNERS = BUS_CALLS_MAX - BUS_CALLS_KEPT };
+
+    _cleanup_fixture_ Fixture fixture = {0};
+    Answer slow[BUS_CALLS_MAX] = {0};
+
+    start(&fixture);
+    fixture.node.signs_later = true;
+    for (size_t i = 0; i < SIGNERS; i++)
+        send_request(&fixture, sign_request(&fixture, "sha256", 32), &slow[i]);
+    while (fixture.node.n_later < SIGNERS)
+        turn(&fixture, UINT64_MAX);
+
+    _cleanup_answer_ Answer more = call_sign(&fixture, "sha256", 32), lock = call_key(&fixture, "Lock");
+
+    ck_assert_str_eq(more.error, SD_BUS_ERROR_LIMITS_EXCEEDED);
+    ck_assert_str_eq(lock.error, BUS_ERROR("KeyUnusable")); /* the node's own answer */
+    for (size_t i = SIGNERS; i < BUS_CALLS_MAX; i++)
+        send_request(&fixture, request_to(&fixture, KEY_1, BUS_KEY_INTERFACE, "Destroy"), &slow[i]);
+    while (fixture.node.n_later < BUS_CALLS_MAX)
+        turn(&fixture, UINT64_MAX);
+
+    _cleanup_answer_ Answer one_more = call_key(&fixture, "Lock");
+
+    ck_assert_str_eq(one_more.error, SD_BUS_ERROR_LIMITS_EXCEEDED);
+    fixture.objects = bus_objects_free(fixture.objects);
+    for (size_t i = 0; i < BUS_CALLS_MAX; i++) {
+        while (!slow[i].message)
+            turn(&fixture, UINT64_MAX);
+        answer_clear(&slow[i]);
+        ck_assert_int_eq(server_call_reply(fixture.node.later[i], i < SIGNERS ? &(NodePartialSignOutput){{(uint8_t *)"p", 1}} : NULL), 0);
     }
 }
 END_TEST
@@ -623,6 +672,7 @@ static void add(TCase *cases)
     tcase_add_test(cases, errors_have_name_and_reason);
     tcase_add_test(cases, calls_do_not_wait_for_each_other);
     tcase_add_test(cases, calls_in_hand_are_limited);
+    tcase_add_test(cases, who_signs_leaves_room_for_administrators);
     tcase_add_test(cases, the_end_answers_what_is_in_hand);
     tcase_add_test(cases, objects_come_and_go);
     tcase_add_test(cases, only_what_changed_is_told);
