@@ -1,7 +1,10 @@
-"""local-only.py CLIENT-KEY ADDRESS:PORT: an authorized client of another host asks for what only the node's own host may ask for."""
+"""local-only.py CLIENT-KEY ADDRESS:PORT OPS: an authorized client of another host asks for what only the node's own host may ask for. OPS is
+the source with the table of methods: each that is marked LOCALLY there must be among these."""
 import base64
 import json
 import os
+import pathlib
+import re
 import socket
 import ssl
 import subprocess
@@ -19,6 +22,7 @@ CALLS = [  # method, parameters; each must be refused as NotLocal
     ("ListPeers", {}),
     ("LockKey", {"key": ZERO}),
     ("UnlockKey", {"key": ZERO, "seconds": 60, "count": 0, "permanently": False}),
+    ("UnlockKey", {"key": ZERO, "seconds": 0, "count": 0, "permanently": True}),
 ]
 
 
@@ -47,13 +51,15 @@ def call(stream, method, parameters):
 
 
 def main():
-    wrong = 0
-    assert (answer := call(connect(*sys.argv[1:]), "GetStatus", {})) == "done", f"GetStatus: {answer}"
+    wrong, way = 0, sys.argv[1:3]
+    local = set(re.findall(r"ROW\((\w+), \w+, LOCALLY,", pathlib.Path(sys.argv[3]).read_text()))
+    assert local and not (untried := local - {method for method, _ in CALLS}), f"not tried: {untried}"
+    assert (answer := call(connect(*way), "GetStatus", {})) == "done", f"GetStatus: {answer}"
     for method, parameters in CALLS:
-        answer = call(connect(*sys.argv[1:]), method, parameters)
+        answer = call(connect(*way), method, parameters)
         print(f"    {method}: {answer}")
         wrong += answer != "NotLocal"
-    answer = call(connect(*sys.argv[1:]), "AnnounceClient", {"name": "local"})
+    answer = call(connect(*way), "AnnounceClient", {"name": "local"})
     print(f"    AnnounceClient: {answer}")
     sys.exit(wrong > 0 or answer == "done")
 
