@@ -307,3 +307,38 @@ static inline void node_write(int fd, const char *text)
 {
     ck_assert_int_eq(send(fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
 }
+
+/* Does the gate let it in, and to the node? */
+static inline void check_admitted(TlsIdentity *identity, bool admitted)
+{
+    Stream *client = client_connect(identity);
+    const char *frame;
+    char data[16];
+
+    if (admitted) {
+        int node = node_accept(&frame);
+
+        node_write(node, "welcome");
+        client_expect(client, "welcome");
+        (void)close(node);
+    } else {
+        ck_assert_int_eq(read_waiting(client, data, sizeof(data)), -EKEYREJECTED);
+    }
+    stream_close(client);
+}
+
+/* Of the gate. */
+static inline size_t resident_kilobytes(void)
+{
+    char path[64], line[128];
+    size_t size = 0;
+    FILE *file;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/status", (int)gate.pid);
+    file = fopen(path, "re");
+    ck_assert_ptr_nonnull(file);
+    while (size == 0 && fgets(line, sizeof(line), file))
+        (void)sscanf(line, "VmRSS: %zu kB", &size);
+    (void)fclose(file);
+    return size;
+}
