@@ -9,13 +9,17 @@
 #include "pkcs11/stored.h"
 #include "pkcs11/template.h"
 
-/* Give the object (taken over, whatever happens) to the session. */
+/* Give the object (taken over, whatever happens) to the session. A private one is for those who are logged in: looked at under the lock, so
+ * that a logout leaves none behind. */
 static CK_RV add_object(const Call *call, Object *object, CK_OBJECT_HANDLE *ret_handle)
 {
     _cleanup_object_ Object *owned = object;
     _cleanup_token_lock_ Token *locked = token_lock(call->token);
-    int r = store_add(&call->token->store, object, call->session->handle);
+    int r;
 
+    if (object_is_private(object) && !quorum_logged_in(call->token->quorum))
+        return CKR_USER_NOT_LOGGED_IN;
+    r = store_add(&call->token->store, object, call->session->handle);
     if (r < 0)
         return rv_of(r);
     *ret_handle = object->handle;
@@ -26,11 +30,11 @@ static CK_RV add_object(const Call *call, Object *object, CK_OBJECT_HANDLE *ret_
 /* Where it is and who sees it has to be as it will be; what it may be used for is the token's to say. */
 static CK_RV take_attribute(Object *made, const CK_ATTRIBUTE *attribute)
 {
-    CK_RV rv = attribute_check_writable(made, attribute->type);
-
-    if (rv == CKR_ATTRIBUTE_READ_ONLY && attribute->type != CKA_TOKEN && attribute->type != CKA_PRIVATE)
+    if (attribute_check_writable(made, attribute->type) != CKR_ATTRIBUTE_READ_ONLY)
+        return names_apply(made, attribute, 1);
+    if (attribute->type != CKA_TOKEN && attribute->type != CKA_PRIVATE)
         return CKR_OK;
-    return names_apply(made, attribute, 1);
+    return attribute_equals(made, attribute) ? CKR_OK : CKR_TEMPLATE_INCONSISTENT;
 }
 
 static CK_RV take_attributes(const Call *call, Object *made, const CK_ATTRIBUTE *attributes, CK_ULONG count)
@@ -119,12 +123,6 @@ static CK_RV check_place(const Call *call, const CK_ATTRIBUTE *attributes, CK_UL
     return CKR_TEMPLATE_INCONSISTENT;
 }
 
-/* Private objects are for those who are logged in. */
-static CK_RV check_login(const Call *call, const Object *made)
-{
-    return object_is_private(made) && !quorum_logged_in(call->token->quorum) ? CKR_USER_NOT_LOGGED_IN : CKR_OK;
-}
-
 CK_RV C_CreateObject(CK_SESSION_HANDLE session, CK_ATTRIBUTE *attributes, CK_ULONG count, CK_OBJECT_HANDLE *object)
 {
     _cleanup_call_ Call call = {0};
@@ -143,8 +141,6 @@ CK_RV C_CreateObject(CK_SESSION_HANDLE session, CK_ATTRIBUTE *attributes, CK_ULO
         rv = check_place(&call, attributes, count);
     if (rv == CKR_OK)
         rv = make(&call, attributes, count, &made);
-    if (rv == CKR_OK)
-        rv = check_login(&call, made);
     if (rv == CKR_OK)
         rv = add_object(&call, TAKE_PTR(made), object);
     return rv;

@@ -56,10 +56,15 @@ static CK_RV look(const Call *call, Microseconds max_age, const CK_ATTRIBUTE *at
     return rv_of(search(&call->token->store, logged_in, attributes, count, ret_finding));
 }
 
-/* Somebody who knows a name has it from somewhere: perhaps another process made the key just now. */
-static bool is_by_name(const CK_ATTRIBUTE *attributes, CK_ULONG count)
+/* Somebody who knows a name has it from somewhere: perhaps another process made the key just now. The nodes keep nothing but keys, and
+ * private ones are hidden before the login, new or not. */
+static bool may_be_new(const Call *call, const CK_ATTRIBUTE *attributes, CK_ULONG count)
 {
-    return template_find(attributes, count, CKA_ID) || template_find(attributes, count, CKA_LABEL);
+    if (!template_find(attributes, count, CKA_ID) && !template_find(attributes, count, CKA_LABEL))
+        return false;
+    if (template_expect(attributes, count, CKA_CLASS, CKO_PRIVATE_KEY) == CKR_OK)
+        return quorum_logged_in(call->token->quorum);
+    return !template_find(attributes, count, CKA_CLASS) || template_expect(attributes, count, CKA_CLASS, CKO_PUBLIC_KEY) == CKR_OK;
 }
 
 /* Takes the finding over. */
@@ -78,6 +83,7 @@ CK_RV C_FindObjectsInit(CK_SESSION_HANDLE session, CK_ATTRIBUTE *attributes, CK_
 {
     _cleanup_call_ Call call = {0};
     _cleanup_(finding_freep) Finding *finding = NULL, *newer = NULL;
+    const Microseconds began = clock_now();
     CK_RV rv = call_begin_session(session, &call);
 
     if (rv != CKR_OK)
@@ -88,8 +94,8 @@ CK_RV C_FindObjectsInit(CK_SESSION_HANDLE session, CK_ATTRIBUTE *attributes, CK_
     if (is_searching(&call))
         return CKR_OPERATION_ACTIVE;
     rv = look(&call, TOKEN_KEYS_MAX_AGE, attributes, count, &finding);
-    if (rv == CKR_OK && finding->count == 0 && is_by_name(attributes, count))
-        rv = look(&call, 0, attributes, count, &newer);
+    if (rv == CKR_OK && finding->count == 0 && may_be_new(&call, attributes, count))
+        rv = look(&call, clock_now() - began, attributes, count, &newer); /* a list that was asked for just now is new enough */
     return rv == CKR_OK ? begin_search(&call, newer ? TAKE_PTR(newer) : TAKE_PTR(finding)) : rv;
 }
 

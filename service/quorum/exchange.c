@@ -63,7 +63,7 @@ static void refuse(Exchange *exchange, NodeError error)
 
     exchange->error = error;
     if (exchange->too_old)
-        set_words(exchange, "its version does not know RSA-PSS: upgrade it");
+        set_words(exchange, "its version does not know %s: upgrade it", exchange->too_old);
     else if (exchange->detail.reason && *exchange->detail.reason)
         set_words(exchange, "%s: %s", name ? strrchr(name, '.') + 1 : "error", exchange->detail.reason);
     else
@@ -71,28 +71,34 @@ static void refuse(Exchange *exchange, NodeError error)
     finish(exchange);
 }
 
-/* Members of questions that came after the first version of nodes (docs/protocol.md "Transport"). */
-static bool is_new_member(const char *name)
+/* What a member of questions that came after the first version of nodes is for (docs/protocol.md "Transport"); NULL: it came with it. */
+static const char *purpose_of(const char *name)
 {
-    static const char *const names[] = {"encoding", "salt"};
+    static const struct {
+        const char *member, *purpose;
+    } members[] = {
+        {"encoding", "RSA-PSS"},
+        {"salt", "RSA-PSS"},
+        {"record.notAfter", "the last day of a key (--not-after, CKA_END_DATE)"},
+    };
 
-    for (size_t i = 0; i < ELEMENTS(names); i++)
-        if (strcmp(names[i], name) == 0)
-            return true;
-    return false;
+    for (size_t i = 0; i < ELEMENTS(members); i++)
+        if (strcmp(members[i].member, name) == 0)
+            return members[i].purpose;
+    return NULL;
 }
 
-static bool refuses_new_member(const Reply *reply)
+static const char *refused_purpose(const Reply *reply)
 {
     char field[MESSAGE_FIELD_NAME_MAX];
     ServiceText invalid;
-    bool is_new;
+    const char *purpose;
 
     if (strcmp(reply_error(reply), SERVICE_INVALID_PARAMETER) != 0 || reply_parse(reply, &service_invalid_parameter, &invalid, field) != 0)
-        return false;
-    is_new = is_new_member(invalid.text);
+        return NULL;
+    purpose = purpose_of(invalid.text);
     message_clear(&service_invalid_parameter, &invalid);
-    return is_new;
+    return purpose;
 }
 
 /* An error reply: which one, and its details. */
@@ -103,7 +109,7 @@ static NodeError read_error(Exchange *exchange, const Reply *reply)
 
     message_clear(&node_error_detail, &exchange->detail);
     if (error == NODE_ERROR_UNKNOWN) {
-        exchange->too_old = refuses_new_member(reply);
+        exchange->too_old = refused_purpose(reply);
         exchange->detail.reason = text_copy(reply_error(reply));
         return error;
     }

@@ -41,9 +41,9 @@ typedef struct Exchange {
     /* When done: */
     int r;           /* 0: the node answered; -errno: it did not */
     NodeError error; /* of the answer */
-    bool too_old;    /* the node refused a member of the question that its version does not know */
     NodeErrorDetail detail;
     Reply *reply;                /* NULL on error, and without a question */
+    const char *too_old;         /* what the node's version does not know: it refused that member of the question; NULL: nothing */
     char words[NODE_WORDS_SIZE]; /* why not; empty on success */
 } Exchange;
 

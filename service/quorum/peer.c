@@ -355,7 +355,7 @@ bool peer_alive(const Exchange *exchange)
         [NODE_ERROR_KEY_UNUSABLE] = true, [NODE_ERROR_KEY_LOCKED] = true,    [NODE_ERROR_PERMISSION_DENIED] = true,
     };
 
-    return exchange->r == 0 && (exchange->error == NODE_ERROR_NONE || exchange->too_old || of_the_key[exchange->error]);
+    return exchange->r == 0 && (exchange->error == NODE_ERROR_NONE || exchange->too_old != NULL || of_the_key[exchange->error]);
 }
 
 static void settle_pending(Quorum *quorum, unsigned index, Exchange *exchange)

@@ -144,18 +144,21 @@ static int read_client_key(const char *value, Reading *reading, NodeReading *nod
     return r < 0 ? r : keep_text(value, &reading->roster->client_key, problem);
 }
 
-static int read_kernel_labels(const char *value, Reading *reading, NodeReading *node, Problem *problem)
+static int keep_labels(const char *value, char **ret_labels, Problem *problem)
 {
     int r = roster_check_labels(value, problem);
 
-    return r < 0 ? r : keep_text(value, &reading->roster->kernel_labels, problem);
+    return r < 0 ? r : keep_text(value, ret_labels, problem);
+}
+
+static int read_kernel_labels(const char *value, Reading *reading, NodeReading *node, Problem *problem)
+{
+    return keep_labels(value, &reading->roster->kernel_labels, problem);
 }
 
 static int read_keyring_labels(const char *value, Reading *reading, NodeReading *node, Problem *problem)
 {
-    int r = roster_check_labels(value, problem);
-
-    return r < 0 ? r : keep_text(value, &reading->roster->keyring_labels, problem);
+    return keep_labels(value, &reading->roster->keyring_labels, problem);
 }
 
 static int read_log(const char *value, Reading *reading, NodeReading *node, Problem *problem)

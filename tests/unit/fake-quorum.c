@@ -329,7 +329,7 @@ int quorum_keys(Quorum *quorum, Microseconds max_age, QuorumKey ***ret_keys, siz
 {
     __atomic_store_n(&fake.last_max_age, max_age, __ATOMIC_RELAXED);
 
-    int r = list_keys(max_age == 0, ret_keys, ret_n_keys, problem);
+    int r = list_keys(max_age < MICROSECONDS_PER_SECOND, ret_keys, ret_n_keys, problem);
 
     if (fake.while_listing)
         fake.while_listing();

@@ -101,6 +101,7 @@ START_TEST(a_name_that_is_not_known_is_asked_for_anew)
     CK_ATTRIBUTE by_label[] = {A_TEXT(CKA_LABEL, "new")};
     CK_ATTRIBUTE by_class[] = {A_ULONG(CKA_CLASS, CKO_PRIVATE_KEY)};
     CK_ATTRIBUTE unknown[] = {A_TEXT(CKA_LABEL, "none")};
+    CK_ATTRIBUTE certificate[] = {A_ULONG(CKA_CLASS, CKO_CERTIFICATE), A_TEXT(CKA_LABEL, "new")};
 
     fake.stale = true;
     fake_add_key("new", "1");
@@ -111,6 +112,12 @@ START_TEST(a_name_that_is_not_known_is_asked_for_anew)
     ck_assert_uint_eq(fake.lists, 3);
     ck_assert_uint_eq(find(session, by_label, 1, found), 2);
     ck_assert_uint_eq(find(session, unknown, 1, found), 0);
+    ck_assert_uint_eq(fake.lists, 7);
+    ck_assert_uint_eq(find(session, certificate, 2, found), 0);
+    ck_assert_uint_eq(fake.lists, 8); /* nodes have none */
+    ck_assert_rv(C_Logout(session), CKR_OK);
+    ck_assert_uint_eq(find(session, by_id, 2, found), 0);
+    ck_assert_uint_eq(fake.lists, 9); /* it is hidden, new or not */
 }
 END_TEST
 
@@ -600,7 +607,8 @@ START_TEST(objects_can_be_created_to_verify_with)
                                  A_TEXT(CKA_PUBLIC_EXPONENT, "\x03"), {CKA_MODULUS, modulus, sizeof(modulus)},
                                  A_BOOL(CKA_TOKEN, CK_FALSE),         A_TEXT(CKA_LABEL, "mine"),
                                  A_BOOL(CKA_ENCRYPT, CK_TRUE)};
-    CK_ATTRIBUTE on_token = A_BOOL(CKA_TOKEN, CK_TRUE), private = A_ULONG(CKA_CLASS, CKO_PRIVATE_KEY);
+    CK_ATTRIBUTE on_token = A_BOOL(CKA_TOKEN, CK_TRUE), private = A_ULONG(CKA_CLASS, CKO_PRIVATE_KEY),
+                 hidden = A_BOOL(CKA_PRIVATE, CK_TRUE);
     CK_OBJECT_HANDLE object;
 
     memset(modulus, 0xff, sizeof(modulus));
@@ -612,8 +620,10 @@ START_TEST(objects_can_be_created_to_verify_with)
     assert_text(session, object, CKA_LABEL, "mine");
     assert_bool(session, object, CKA_LOCAL, CK_FALSE);
     assert_ulong(session, object, CKA_KEY_GEN_MECHANISM, CK_UNAVAILABLE_INFORMATION);
-    attributes[4] = on_token;
+    attributes[6] = hidden;
     ck_assert_rv(C_CreateObject(session, attributes, 7, &object), CKR_TEMPLATE_INCONSISTENT);
+    attributes[4] = on_token;
+    ck_assert_rv(C_CreateObject(session, attributes, 6, &object), CKR_TEMPLATE_INCONSISTENT);
     attributes[0] = private;
     ck_assert_rv(C_CreateObject(session, attributes, 4, &object), CKR_TEMPLATE_INCONSISTENT);
 }
