@@ -178,9 +178,12 @@ bool ed25519_point_equal(const Ed25519Point *a, const Ed25519Point *b)
 
 void ed25519_multiply_base(const Ed25519Scalar *scalar, Ed25519Point *ret_product)
 {
+    Ed25519Point product; /* the library keeps the scalar there while it computes: on the stack, which is wiped */
+
     /* It answers whether the product is the identity, and computes it all the same. */
-    (void)crypto_scalarmult_ed25519_base_noclamp(ret_product->bytes, scalar->bytes);
+    (void)crypto_scalarmult_ed25519_base_noclamp(product.bytes, scalar->bytes);
     sodium_stackzero(STACK_USED);
+    *ret_product = product;
 }
 
 int ed25519_multiply(const Ed25519Scalar *scalar, const Ed25519Point *point, Ed25519Point *ret_product)

@@ -3,7 +3,8 @@
  * L = 2^252 + 27742317777372353535851937790883648493, and points of the subgroup of that order. The arithmetic is libsodium's.
  *
  * Scalars may be secret: every function that takes one computes in constant time and leaves no copy of it on the stack. Secret scalars
- * live in a Secret and nowhere else; ed25519_scalars() is the view of it as scalars. Points are public, and so is which of them is which.
+ * live in a Secret and nowhere else, but while they are computed with; ed25519_scalars() is the view of it as scalars. Points are public,
+ * and so is which of them is which.
  *
  * Call ed25519_group_init() before anything else here. All functions are thread-safe.
  */

@@ -12,7 +12,8 @@ struct FrostDkg {
     uint8_t context[FROST_DKG_CONTEXT_SIZE_MAX];
     size_t context_size;
     bool refresh;
-    int cheated;                                                    /* the first FROST_DKG_E_… found, or 0 */
+    int cheated;                                                    /* the first FROST_DKG_E_… found, or 0 … */
+    unsigned cheater;                                               /* … in a message of this peer */
     Ed25519Point old_public_key;                                    /* in a refresh */
     Ed25519Point old_verification[THRESHOLD_NODES_MAX];             /* in a refresh */
     Ed25519Point vectors[THRESHOLD_NODES_MAX][THRESHOLD_NODES_MAX]; /* [node - 1][power], this node's among them */
@@ -96,7 +97,8 @@ static int prove(FrostDkg *dkg)
     ed25519_scalar_multiply(&ed25519_scalars(dkg->polynomial)[0], &c, product);
     ed25519_scalar_add(nonce, product, product);
     memcpy(dkg->proof.data, commitment.bytes, sizeof(commitment.bytes));
-    memcpy(dkg->proof.data + ED25519_POINT_SIZE, product->bytes, sizeof(product->bytes)); /* the nonce hides the coefficient */
+    /* The nonce hides the coefficient. */
+    memcpy(dkg->proof.data + ED25519_POINT_SIZE, secret_declassify(scratch) + sizeof(*nonce), sizeof(*product));
     return 0;
 }
 
@@ -194,6 +196,14 @@ static int check_peer(const FrostDkg *dkg, unsigned peer, const uint32_t *seen)
     return seen && (*seen & bit_of(peer)) ? -EALREADY : 0;
 }
 
+/* How a peer's message was found; the first that is wrong ends the run. */
+static int judge(FrostDkg *dkg, unsigned peer, int r)
+{
+    dkg->cheated = r;
+    dkg->cheater = r != 0 ? peer : 0;
+    return r;
+}
+
 static int read_vector(const FrostDkg *dkg, const Bytes *bytes, Ed25519Point *ret_vector)
 {
     if (bytes->size != dkg->k * sizeof(*ret_vector))
@@ -229,6 +239,11 @@ static int check_proof(const FrostDkg *dkg, unsigned peer, const Ed25519Point *c
     return memcmp(left.bytes, proof->data, sizeof(left.bytes)) == 0 ? 0 : FROST_DKG_E_INVALID_PROOF;
 }
 
+unsigned frost_dkg_cheater(const FrostDkg *dkg)
+{
+    return dkg->cheater;
+}
+
 int frost_dkg_accept_vector(FrostDkg *dkg, unsigned peer, const Bytes *vector, const Bytes *proof)
 {
     Ed25519Point points[THRESHOLD_NODES_MAX];
@@ -239,8 +254,7 @@ int frost_dkg_accept_vector(FrostDkg *dkg, unsigned peer, const Bytes *vector, c
     r = read_vector(dkg, vector, points);
     if (r == 0)
         r = check_proof(dkg, peer, &points[0], proof);
-    dkg->cheated = r;
-    if (r != 0)
+    if (judge(dkg, peer, r) != 0)
         return r;
     memcpy(dkg->vectors[peer - 1], points, dkg->k * sizeof(points[0]));
     dkg->have_vectors |= bit_of(peer);
@@ -284,8 +298,7 @@ int frost_dkg_accept_evaluation(FrostDkg *dkg, unsigned peer, const Secret *eval
         return r;
     if (dkg->have_vectors != all_of(dkg))
         return -EAGAIN;
-    r = check_evaluation(dkg, peer, evaluation);
-    dkg->cheated = r;
+    r = judge(dkg, peer, check_evaluation(dkg, peer, evaluation));
     if (r != 0)
         return r;
     ed25519_scalar_add(ed25519_scalars(dkg->sum), ed25519_scalars_of(evaluation), ed25519_scalars(dkg->sum));

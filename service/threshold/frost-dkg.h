@@ -60,6 +60,9 @@ FrostDkg *frost_dkg_free(FrostDkg *dkg);
 DEFINE_CLEANUP(FrostDkg, frost_dkg_free)
 #define _cleanup_frost_dkg_ _cleanup_(frost_dkg_freep)
 
+/* The peer whose message ended the run, 0 if none did: calls about other peers give its error, too. */
+unsigned frost_dkg_cheater(const FrostDkg *dkg);
+
 /* This node's Feldman vector: k points, 32 bytes each; in a refresh the first is the identity (01 00 … 00). */
 const Bytes *frost_dkg_vector(const FrostDkg *dkg);
 

@@ -34,6 +34,41 @@ static int read_points(FrostKey *key, const Bytes *public_key, const Bytes *veri
     return 0;
 }
 
+/* Σ λ_i(x)·PK_i over the first k values: their polynomial, of degree k-1, at x. */
+static int interpolate(const FrostKey *key, unsigned x, Ed25519Point *ret_value)
+{
+    unsigned indices[THRESHOLD_NODES_MAX];
+    Ed25519Point sum = ed25519_identity, term;
+    Ed25519Scalar weight;
+    int r = 0;
+
+    for (unsigned i = 0; i < key->k; i++)
+        indices[i] = i + 1;
+    for (unsigned i = 0; i < key->k && r == 0; i++) {
+        ed25519_scalar_lagrange(indices, key->k, i, x, &weight);
+        r = ed25519_multiply(&weight, &key->verification[i], &term);
+        if (r == 0)
+            r = ed25519_add(&sum, &term, &sum);
+    }
+    *ret_value = sum;
+    return r;
+}
+
+/* Values of another key, generation or threshold would make liars of honest nodes. */
+static int check_values(const FrostKey *key, Problem *problem)
+{
+    Ed25519Point value;
+
+    if (interpolate(key, 0, &value) < 0 || !ed25519_point_equal(&value, &key->public_key))
+        return problem_set(problem, -EBADMSG, "the verification values do not belong to this Ed25519 public key with a threshold of %u",
+                           key->k);
+    for (unsigned index = key->k + 1; index <= key->n; index++)
+        if (interpolate(key, index, &value) < 0 || !ed25519_point_equal(&value, &key->verification[index - 1]))
+            return problem_set(problem, -EBADMSG, "the verification value of node %u does not fit the others with a threshold of %u", index,
+                               key->k);
+    return 0;
+}
+
 int frost_key_new(unsigned n, unsigned k, const Bytes *public_key, const Bytes *verification, FrostKey **ret_key, Problem *problem)
 {
     if (n > THRESHOLD_NODES_MAX || k < 2 || k > n)
@@ -48,6 +83,8 @@ int frost_key_new(unsigned n, unsigned k, const Bytes *public_key, const Bytes *
 
     int r = read_points(key, public_key, verification, problem);
 
+    if (r == 0)
+        r = check_values(key, problem);
     if (r < 0)
         return r;
     if (crypto_context())

@@ -294,13 +294,23 @@ static int signer_commitment(const FrostRequest *request, unsigned at, NoncePair
     for (unsigned i = 0; i < frost_key_k(request->key); i++)
         if (i != at && (commitment_term(&request->commitments[i], &factors[i], &term) < 0 || ed25519_add(&sum, &term, &sum) < 0))
             return FROST_E_INVALID_COMMITMENT;
+    if (ed25519_point_is_identity(&sum)) /* which has no encoding: RFC 9591 §6.1, SerializeElement */
+        return FROST_E_INVALID_COMMITMENT;
     *ret_r = sum;
     return 0;
 }
 
-/* RFC 9591 §5.2: z = d + ρe + λsc. Everything secret stays in the pair. */
-static int sign_with(NoncePair *pair, const FrostRequest *request, unsigned at, const Secret *share, FrostPartial *ret_partial)
+/* z, once it is there: the nonces, which nobody will see again, hide the share. */
+static Ed25519Scalar published(const FrostNonces *nonces, unsigned at)
 {
+    return ((const NoncePair *)(const void *)secret_declassify(nonces->pairs))[at].hiding;
+}
+
+/* RFC 9591 §5.2: z = d + ρe + λsc. Everything secret stays in the pair. */
+static int sign_with(FrostNonces *nonces, unsigned number, const FrostRequest *request, unsigned at, const Secret *share,
+                     FrostPartial *ret_partial)
+{
+    NoncePair *pair = pair_of(nonces, number);
     Ed25519Point commitment;
     Ed25519Scalar weight;
     int r = signer_commitment(request, at, pair, &commitment);
@@ -310,8 +320,7 @@ static int sign_with(NoncePair *pair, const FrostRequest *request, unsigned at, 
     weighted_challenge(request, at, &commitment, &weight);
     ed25519_scalar_multiply(ed25519_scalars_of(share), &weight, &pair->binding);
     ed25519_scalar_add(&pair->hiding, &pair->binding, &pair->hiding);
-    /* z is public: the nonces, which nobody will see again, hide the share. */
-    *ret_partial = (FrostPartial){request->commitments[at].index, commitment, pair->hiding};
+    *ret_partial = (FrostPartial){request->commitments[at].index, commitment, published(nonces, number)};
     return 0;
 }
 
@@ -337,7 +346,7 @@ int frost_sign(FrostNonces *nonces, unsigned pair, const FrostRequest *request, 
         return -EINVAL;
     if (!fits_nonces(nonces, pair, request->key, &request->commitments[at]))
         return FROST_E_FOREIGN_NONCES;
-    return sign_with(taken, request, at, share, ret_partial);
+    return sign_with(nonces, pair, request, at, share, ret_partial);
 }
 
 /* ---- The client's part ---- */
@@ -404,7 +413,7 @@ int frost_group_commitment(const FrostRequest *request, Ed25519Point *ret_r)
     if (r < 0)
         return r;
     commitment_terms(request, terms, &sum, &bad);
-    if (bad != 0)
+    if (bad != 0 || ed25519_point_is_identity(&sum))
         return FROST_E_INVALID_COMMITMENT;
     *ret_r = sum;
     return 0;

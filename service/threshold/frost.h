@@ -7,8 +7,9 @@
  *             frost_find_liars(), which says who is to be left out
  *
  * Whoever signs twice with the same pair of nonces has published his share: so a pair is given up before anything else is looked at, no
- * copy of it can be made, nothing writes it anywhere, and it dies with the process; a forked child has none. The caller binds a pair to a
- * connection. Another quorum is another list of commitments and needs new pairs from every node in it.
+ * copy of it can be made, nothing writes it anywhere, and it dies with the process; a forked child has none. What none of that prevents: a
+ * machine that is resumed twice from one snapshot of its running memory signs twice with a pair. The caller binds a pair to a connection.
+ * Another quorum is another list of commitments and needs new pairs from every node in it.
  *
  * Everything a FrostKey holds is public; shares and nonces are Secrets. Call ed25519_group_init() before anything else here.
  */
@@ -43,8 +44,9 @@ typedef enum FrostError {
 typedef struct FrostKey FrostKey;
 
 /* `public_key`: the 32 bytes of RFC 8032. `verification`: PK_1, …, PK_n, 32 bytes each, PK_i = s_i·B. All of them are checked to be points
- * of the group so that nobody has to later. A FrostKey is immutable and may be used by many threads at once.
- * Errors: -EINVAL n or k; -EBADMSG wrong length, or not points of the group; -ENOMEM; -EIO. */
+ * of the group, and the values to be those of one key with this threshold, so that nobody has to later (a millisecond for 3 of 5). A
+ * FrostKey is immutable and may be used by many threads at once. Errors: -EINVAL n or k; -EBADMSG wrong length, not points of the group, or
+ * not values of one key; -ENOMEM; -EIO. */
 int frost_key_new(unsigned n, unsigned k, const Bytes *public_key, const Bytes *verification, FrostKey **ret_key, Problem *problem)
     _must_check_;
 FrostKey *frost_key_free(FrostKey *key);

@@ -44,6 +44,15 @@ static void hide(Secret *secret)
     (void)VALGRIND_MAKE_MEM_UNDEFINED(secret_data(secret), secret_size(secret));
 }
 
+/* Does memcheck watch it? What is asked so is no error itself. */
+static bool is_hidden(const Secret *secret)
+{
+    uint8_t bits[ED25519_SCALAR_SIZE];
+
+    must(VALGRIND_GET_VBITS(secret_bytes(secret), bits, sizeof(bits)) == 1);
+    return bits[0] == 0xff;
+}
+
 static void show(const void *data, size_t size)
 {
     (void)VALGRIND_MAKE_MEM_DEFINED(data, size);
@@ -102,6 +111,7 @@ static void step_dkg_evaluations(void)
             if (from == to)
                 continue;
             must(frost_dkg_evaluation(nodes[from], to + 1, &evaluation) == 0);
+            must(is_hidden(evaluation));
             must(frost_dkg_accept_evaluation(nodes[to], from + 1, evaluation) == 0);
         }
 }
@@ -111,6 +121,7 @@ static void step_dkg_finish(void)
     for (unsigned i = 0; i < N; i++) {
         must(frost_dkg_finish(nodes[i], NULL, &results[i]) == 0);
         nodes[i] = frost_dkg_free(nodes[i]);
+        must(is_hidden(results[i].share));
         hide(results[i].share);
     }
     must(frost_key_new(N, K, &results[0].public_key, &results[0].verification, &key, NULL) == 0);
@@ -177,6 +188,7 @@ static void step_repair(void)
 
     for (unsigned i = 0; i < K; i++) {
         must(frost_repair_split(&repair, i + 1, results[i].share, &parts[i]) == 0);
+        must(is_hidden(parts[i].parts[K - 1]));
         must(frost_repair_check_vector(&repair, i + 1, &parts[i].vector) == 0);
     }
     for (unsigned i = 0; i < K; i++) {
@@ -186,6 +198,8 @@ static void step_repair(void)
             must(frost_repair_check_part(&repair, i + 1, &parts[from].vector, got[from]) == 0);
         must(frost_repair_sum(&repair, got, &sums[i]) == 0);
     }
+    for (unsigned i = 0; i < K; i++)
+        must(frost_repair_check_sum(&repair, i + 1, (const Bytes[]){parts[0].vector, parts[1].vector}, sums[i]) == 0);
     must(frost_repair_finish(&repair, (const Secret *const *)sums, &share) == 0);
     for (unsigned i = 0; i < K; i++) {
         frost_repair_parts_clear(&parts[i]);

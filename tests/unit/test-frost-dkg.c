@@ -447,6 +447,8 @@ static void check_dead(FrostDkg *dkg, const FrostDkg *honest, int expected)
     ck_assert_int_eq(frost_dkg_evaluation(dkg, 2, &made), expected);
     ck_assert_int_eq(frost_dkg_accept_evaluation(dkg, 2, evaluation), expected);
     ck_assert_int_eq(frost_dkg_finish(dkg, NULL, &result), expected);
+    ck_assert_int_eq(frost_dkg_accept_vector(dkg, 3, frost_dkg_vector(honest), frost_dkg_proof(honest)), expected);
+    ck_assert_uint_eq(frost_dkg_cheater(dkg), 2); /* and not 3 */
     ck_assert_ptr_null(made);
     ck_assert_ptr_null(result.share);
 }

@@ -789,6 +789,23 @@ START_TEST(keys_are_checked)
 }
 END_TEST
 
+/* Each of them alone is a good point. */
+START_TEST(keys_are_of_one_polynomial)
+{
+    _cleanup_quorum_ Quorum quorum = quorum_new(5, 3), other = quorum_new(5, 3);
+    uint8_t swapped[32];
+
+    check_key(5, 3, &other.public_key, &quorum.verification, -EBADMSG);
+    check_key(5, 2, &quorum.public_key, &quorum.verification, -EBADMSG);
+    memcpy(swapped, quorum.verification.data, 32);
+    memcpy(quorum.verification.data, quorum.verification.data + 32, 32);
+    memcpy(quorum.verification.data + 32, swapped, 32);
+    check_key(5, 3, &quorum.public_key, &quorum.verification, -EBADMSG);
+    memcpy(other.verification.data + 4 * 32, swapped, 32);
+    check_key(5, 3, &other.public_key, &other.verification, -EBADMSG);
+}
+END_TEST
+
 START_TEST(keys_are_points_of_the_group)
 {
     _cleanup_quorum_ Quorum quorum = quorum_new(3, 2);
@@ -865,6 +882,7 @@ static void add(TCase *cases)
     tcase_add_test(cases, signatures_of_others_do_not_verify);
     tcase_add_test(cases, shares_are_checked);
     tcase_add_test(cases, keys_are_checked);
+    tcase_add_test(cases, keys_are_of_one_polynomial);
     tcase_add_loop_test(cases, keys_are_points_of_the_group, 0, ELEMENTS(bad_points));
     tcase_add_test(cases, no_share_or_nonce_stays_on_the_stack);
 }
