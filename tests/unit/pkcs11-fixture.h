@@ -78,3 +78,29 @@ static inline void make_key(void)
 {
     (void)fake_key();
 }
+
+/* ---- Attributes ---- */
+
+static inline CK_RV get(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, void *value, CK_ULONG *size)
+{
+    CK_ATTRIBUTE attribute = {type, value, *size};
+    CK_RV rv = C_GetAttributeValue(session, object, &attribute, 1);
+
+    *size = attribute.ulValueLen;
+    return rv;
+}
+
+static inline void assert_bytes(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, const void *wanted,
+                                CK_ULONG size)
+{
+    CK_BYTE value[1024];
+    CK_ULONG found = sizeof(value);
+
+    ck_assert_rv(get(session, object, type, value, &found), CKR_OK);
+    ck_assert_uint_eq(found, size);
+    ck_assert_mem_eq(value, wanted, size);
+}
+
+#define assert_ulong(session, object, type, wanted) assert_bytes(session, object, type, &(CK_ULONG){wanted}, sizeof(CK_ULONG))
+#define assert_bool(session, object, type, wanted)  assert_bytes(session, object, type, &(CK_BBOOL){wanted}, sizeof(CK_BBOOL))
+#define assert_text(session, object, type, wanted)  assert_bytes(session, object, type, wanted, sizeof(wanted) - 1)

@@ -1,29 +1,6 @@
 /* The PKCS#11 module over a fake quorum: objects that are no keys: data, certificates, profiles. */
 #include "pkcs11-fixture.h"
 
-static CK_RV get(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, void *value, CK_ULONG *size)
-{
-    CK_ATTRIBUTE attribute = {type, value, *size};
-    CK_RV rv = C_GetAttributeValue(session, object, &attribute, 1);
-
-    *size = attribute.ulValueLen;
-    return rv;
-}
-
-static void assert_bytes(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, const void *wanted, CK_ULONG size)
-{
-    CK_BYTE value[256];
-    CK_ULONG found = sizeof(value);
-
-    ck_assert_rv(get(session, object, type, value, &found), CKR_OK);
-    ck_assert_uint_eq(found, size);
-    ck_assert_mem_eq(value, wanted, size);
-}
-
-#define assert_ulong(session, object, type, wanted) assert_bytes(session, object, type, &(CK_ULONG){wanted}, sizeof(CK_ULONG))
-#define assert_bool(session, object, type, wanted)  assert_bytes(session, object, type, &(CK_BBOOL){wanted}, sizeof(CK_BBOOL))
-#define assert_text(session, object, type, wanted)  assert_bytes(session, object, type, wanted, sizeof(wanted) - 1)
-
 static CK_RV create(CK_SESSION_HANDLE session, CK_OBJECT_CLASS class, const CK_ATTRIBUTE *more, CK_ULONG count,
                     CK_OBJECT_HANDLE *ret_object)
 {
