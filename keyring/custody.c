@@ -4,8 +4,9 @@
 #include <keyutils.h>
 
 static const Custody rows[] = {
-    {CUSTODY_KERNEL, "asymmetric", kernel_key_check, kernel_key_payload, kernel_key_explain, kernel_key_open, kernel_key_power, NULL},
-    {CUSTODY_KEYRING, "user", user_key_check, user_key_payload, user_key_explain, user_key_open, user_key_power, user_key_power_pair},
+    {CUSTODY_KERNEL, "asymmetric", kernel_key_check, kernel_key_payload, kernel_key_explain, kernel_key_open, kernel_key_power, NULL, NULL},
+    {CUSTODY_KEYRING, "user", user_key_check, user_key_payload, user_key_explain, user_key_open, user_key_power, user_key_read,
+     user_key_power_pair},
 };
 
 const Custody *custody_row(CustodyKind kind)

@@ -25,6 +25,8 @@ struct Custody {
     /* Make ready what the custody wants in a KeyringShare. Errors: those of blinding_new(). */
     int (*open)(KeyringShare *share);
     int (*power)(KeyringShare *share, const uint8_t *base, uint8_t *ret_power, Problem *problem);
+    /* The share itself into scratch memory, for schemes without an oracle; NULL where nobody can read it. */
+    int (*read)(const KeyringShare *share, Secret **ret_secret, Problem *problem);
     /* Two at once; NULL where there is no such thing. */
     int (*power_pair)(KeyringShare *const shares[2], const uint8_t *const bases[2], uint8_t *const ret_powers[2], Problem *problem);
 };
@@ -58,5 +60,6 @@ int user_key_check(Problem *problem);
 int user_key_payload(const ThresholdKey *key, const Secret *share, Secret **ret_payload);
 int user_key_explain(int error, Problem *problem);
 int user_key_open(KeyringShare *share);
+int user_key_read(const KeyringShare *share, Secret **ret_secret, Problem *problem);
 int user_key_power(KeyringShare *share, const uint8_t *base, uint8_t *ret_power, Problem *problem);
 int user_key_power_pair(KeyringShare *const shares[2], const uint8_t *const bases[2], uint8_t *const ret_powers[2], Problem *problem);

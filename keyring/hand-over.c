@@ -77,6 +77,13 @@ static int ask_key(void *userdata, const uint8_t *base, uint8_t *ret_power)
     return oracle->result == 0 ? 0 : -ECANCELED;
 }
 
+static int verdict(int r, unsigned index, Problem *problem)
+{
+    if (r == THRESHOLD_E_INVALID_SHARE)
+        return problem_set(problem, KEYRING_E_INVALID_SHARE, "the share does not fit the verification value of node %u", index);
+    return r == 0 ? 0 : problem_set(problem, r, "the share could not be checked: %s", strerror(-r));
+}
+
 static int prove_verification_value(KeyringShare *share, unsigned index, Problem *problem)
 {
     Oracle oracle = {.share = share, .problem = problem};
@@ -84,9 +91,29 @@ static int prove_verification_value(KeyringShare *share, unsigned index, Problem
 
     if (oracle.result != 0)
         return oracle.result;
-    if (r == THRESHOLD_E_INVALID_SHARE)
-        return problem_set(problem, KEYRING_E_INVALID_SHARE, "the share does not fit the verification value of node %u", index);
-    return r == 0 ? 0 : problem_set(problem, r, "the share could not be checked: %s", strerror(-r));
+    return verdict(r, index, problem);
+}
+
+typedef struct Candidacy {
+    const ThresholdKey *key;
+    unsigned index;
+} Candidacy;
+
+static int check_secret(void *userdata, const Secret *share)
+{
+    const Candidacy *candidacy = userdata;
+
+    return threshold_key_check_secret(candidacy->key, candidacy->index, share);
+}
+
+/* Of a share that the node computes with itself: what it will read is right. */
+static int prove_secret(KeyringShare *share, unsigned index, Problem *problem)
+{
+    Candidacy candidacy = {share->key, index};
+    bool used;
+    int r = keyring_share_use(share, check_secret, &candidacy, &used, problem);
+
+    return used ? verdict(r, index, problem) : r;
 }
 
 /* The kernel does not promise what we use it for, so it is asked for a random number's power each time a key is loaded. */
@@ -116,6 +143,8 @@ static int prove(const Custody *custody, KeySerial serial, unsigned index, const
 
     if (r != 0)
         return problem_set(problem, r, "the key cannot be used: %s", strerror(-r));
+    if (!threshold_scheme_has_dealer(threshold_key_scheme(key)))
+        return prove_secret(share, index, problem);
     r = prove_random_power(share, secret, problem);
     return r != 0 ? r : prove_verification_value(share, index, problem);
 }
@@ -144,7 +173,7 @@ static int add_candidate(const Custody *custody, const KeyId *id, const Threshol
     int r = custody->payload(key, share, &payload);
 
     if (r == -EINVAL)
-        return problem_set(problem, r, "the share has %zu bytes; this key's have %zu", secret_size(share), threshold_key_partial_size(key));
+        return problem_set(problem, r, "the share has %zu bytes; this key's have %zu", secret_size(share), threshold_key_share_size(key));
     if (r < 0)
         return problem_set(problem, r, "no locked memory for the share: %s", strerror(-r));
     custody_describe(id, description);

@@ -6,6 +6,7 @@
 
 #include "keyring/custody.h"
 #include "keyring/errors.h"
+#include "keyring/scratch.h"
 
 #define RING_DESCRIPTION "keyquorum"
 
@@ -78,6 +79,21 @@ KeyringShare *keyring_share_free(KeyringShare *share)
 int keyring_share_power(KeyringShare *share, const uint8_t *base, uint8_t *ret_power, Problem *problem)
 {
     return share->custody->power(share, base, ret_power, problem);
+}
+
+int keyring_share_use(KeyringShare *share, KeyringUse use, void *userdata, bool *ret_used, Problem *problem)
+{
+    _cleanup_scratch_ Secret *secret = NULL;
+    int r;
+
+    *ret_used = false;
+    if (!share->custody->read || threshold_scheme_has_dealer(threshold_key_scheme(share->key)))
+        return problem_set(problem, -EOPNOTSUPP, "shares of this kind are not read");
+    r = share->custody->read(share, &secret, problem);
+    if (r != 0)
+        return r;
+    *ret_used = true;
+    return use(userdata, secret);
 }
 
 bool keyring_share_pair_is_faster(const KeyringShare *a, const KeyringShare *b)

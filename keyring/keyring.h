@@ -60,6 +60,12 @@ int keyring_share_power_pair(KeyringShare *const shares[2], const uint8_t *const
 /* Would a pair of these be computed faster than one after the other? At once, unless threshold_pair_is_faster() has to measure. */
 bool keyring_share_pair_is_faster(const KeyringShare *a, const KeyringShare *b);
 
+/* For schemes without an oracle: read the share into locked memory, let `use` compute with it in this thread, and wipe it. `use` gets the
+ * secret and keeps nothing of it; what it returns is returned, and the problem is its own. Thread-safe. `*ret_used`: was it called? If
+ * not: KEYRING_E_GONE, KEYRING_E_FORBIDDEN, -EOPNOTSUPP the scheme has an oracle, -errno. */
+typedef int (*KeyringUse)(void *userdata, const Secret *share);
+int keyring_share_use(KeyringShare *share, KeyringUse use, void *userdata, bool *ret_used, Problem *problem) _must_check_;
+
 /* End the share, which takes it out of the ring; nobody can use it any more when this returns. (It is invalidated: the node itself may
  * not write to its ring, and an unlinked key would live on wherever else it were linked.) Errors: KEYRING_E_GONE, _FORBIDDEN, -errno. */
 int keyring_share_remove(KeySerial ring, CustodyKind custody, const KeyId *id) _must_check_;
@@ -72,8 +78,9 @@ int keyring_quota(KeyringQuota *ret_quota) _must_check_;
 
 /* ---- The loader's side -------------------------------------------------------------------------------------------- */
 
-/* Put a share (secret; not consumed) into another process's ring: add, restrict, prove (for a random c and for v, the kernel's
- * answer equals libcrypto's c^s and v_i), link, give up all rights. Nothing is left behind on failure.
+/* Put a share (secret; not consumed) into another process's ring: add, restrict, prove (RSA: for a random c and for v, the kernel's
+ * answer equals libcrypto's c^s and v_i; Ed25519: what the kernel gives back is the share of PK_i), link, give up all rights. Nothing is
+ * left behind on failure.
  * Errors: KEYRING_E_QUOTA, _FORBIDDEN (also: the ring's owner is not whom `separation` says), _UNSUPPORTED, _INVALID_SHARE, _GONE no such
  * ring, -EEXIST already there, -EINVAL the share's size or the index, -errno. */
 int keyring_insert(KeySerial ring, Separation separation, CustodyKind custody, const KeyId *id, unsigned index, const ThresholdKey *key,

@@ -54,7 +54,7 @@ int user_key_check(Problem *problem)
 
 int user_key_payload(const ThresholdKey *key, const Secret *share, Secret **ret_payload)
 {
-    if (secret_size(share) != threshold_key_partial_size(key))
+    if (secret_size(share) != threshold_key_share_size(key))
         return -EINVAL;
     return secret_new_copy(secret_bytes(share), secret_size(share), ret_payload);
 }
@@ -69,15 +69,15 @@ int user_key_open(KeyringShare *share)
     return 0;
 }
 
-static int read_share(const KeyringShare *share, Secret **ret_secret, Problem *problem)
+int user_key_read(const KeyringShare *share, Secret **ret_secret, Problem *problem)
 {
-    return read_payload(share->serial, threshold_key_partial_size(share->key), ret_secret, problem);
+    return read_payload(share->serial, threshold_key_share_size(share->key), ret_secret, problem);
 }
 
 int user_key_power(KeyringShare *share, const uint8_t *base, uint8_t *ret_power, Problem *problem)
 {
     _cleanup_scratch_ Secret *secret = NULL;
-    int r = read_share(share, &secret, problem);
+    int r = user_key_read(share, &secret, problem);
 
     if (r != 0)
         return r;
@@ -88,10 +88,10 @@ int user_key_power(KeyringShare *share, const uint8_t *base, uint8_t *ret_power,
 int user_key_power_pair(KeyringShare *const shares[2], const uint8_t *const bases[2], uint8_t *const ret_powers[2], Problem *problem)
 {
     _cleanup_scratch_ Secret *first = NULL, *second = NULL;
-    int r = read_share(shares[0], &first, problem);
+    int r = user_key_read(shares[0], &first, problem);
 
     if (r == 0)
-        r = read_share(shares[1], &second, problem);
+        r = user_key_read(shares[1], &second, problem);
     if (r != 0)
         return r;
     r = threshold_key_power_pair((const ThresholdKey *[]){shares[0]->key, shares[1]->key}, (const Secret *[]){first, second}, bases,

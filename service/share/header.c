@@ -33,6 +33,11 @@ CustodyKind custody_from_name(const char *name)
     return CUSTODY_INVALID;
 }
 
+bool custody_can_hold(CustodyKind kind, const Scheme *scheme)
+{
+    return kind == CUSTODY_KEYRING || threshold_scheme_has_dealer(scheme);
+}
+
 void header_clear(Header *header)
 {
     bytes_clear(&header->public_key);
@@ -94,6 +99,20 @@ static int read_magic(Reader *reader, Problem *problem)
     return 0;
 }
 
+/* Dealt shares cannot be refreshed, so they have no later generation; others cannot be used in the kernel (docs/protocol.md, "Header"). */
+static int check_kind(const Header *header, Problem *problem)
+{
+    const Scheme *scheme = threshold_scheme_by_algorithm(header->parameters.algorithm);
+
+    if (threshold_scheme_has_dealer(scheme) && header->generation != 0)
+        return problem_set(problem, -EBADMSG, "the header is of generation %u; %s keys have only generation 0", header->generation,
+                           threshold_scheme_name(scheme));
+    if (!custody_can_hold(header->custody, scheme))
+        return problem_set(problem, -EBADMSG, "the header asks for custody %s, which no %s key can have", custody_name(header->custody),
+                           threshold_scheme_name(scheme));
+    return 0;
+}
+
 static int read_parameters(Reader *reader, Header *header, Problem *problem)
 {
     ThresholdParameters *parameters = &header->parameters;
@@ -110,13 +129,10 @@ static int read_parameters(Reader *reader, Header *header, Problem *problem)
         return problem_set(problem, -EBADMSG, "the header ends too early");
     if (threshold_parameters_check(parameters, problem) != 0)
         return problem_prefix(problem, -EBADMSG, "the header");
-    /* What a later generation means is not defined yet (docs/protocol.md, "Header"). */
-    if (header->generation != 0)
-        return problem_set(problem, -EBADMSG, "the header is of generation %u; only 0 is known", header->generation);
     if (!custody_name((CustodyKind)custody))
         return problem_set(problem, -EBADMSG, "the header names the unknown custody %u", custody);
     header->custody = (CustodyKind)custody;
-    return 0;
+    return check_kind(header, problem);
 }
 
 static int read_block(Reader *reader, const char *what, Bytes *ret_block, Problem *problem)

@@ -29,11 +29,13 @@ typedef enum CustodyKind {
 
 const char *custody_name(CustodyKind kind);
 CustodyKind custody_from_name(const char *name); /* CUSTODY_INVALID if unknown */
+/* The kernel computes with RSA keys only: shares of schemes without an oracle are in custody "keyring", always. */
+bool custody_can_hold(CustodyKind kind, const Scheme *scheme);
 
 typedef struct Header {
     ThresholdParameters parameters;
     CustodyKind custody;
-    uint32_t generation; /* 0: no other is known */
+    uint32_t generation; /* one more with each refresh of the shares; RSA: 0 */
     Bytes public_key;
     Bytes verification;
 } Header;

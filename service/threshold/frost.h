@@ -26,7 +26,8 @@
 #define FROST_MESSAGE_SIZE_MAX (64 * 1024)
 #define FROST_SIGNATURE_SIZE   64
 #define FROST_SHARE_SIZE       ED25519_SCALAR_SIZE
-#define FROST_NONCES_MAX       512 /* pairs in one batch; 62 of them take a page of locked memory */
+#define FROST_PARTIAL_SIZE     (ED25519_POINT_SIZE + ED25519_SCALAR_SIZE) /* as bytes: R ‖ z_i */
+#define FROST_NONCES_MAX       512                                        /* pairs in one batch; 62 of them take a page of locked memory */
 
 typedef enum FrostError {
     FROST_E_OK,
@@ -40,8 +41,6 @@ typedef enum FrostError {
 } FrostError;
 
 /* ---- A public key with its verification values --------------------------------------------------------------------- */
-
-typedef struct FrostKey FrostKey;
 
 /* `public_key`: the 32 bytes of RFC 8032. `verification`: PK_1, …, PK_n, 32 bytes each, PK_i = s_i·B. All of them are checked to be points
  * of the group, and the values to be those of one key with this threshold, so that nobody has to later (a millisecond for 3 of 5). A

@@ -11,11 +11,14 @@ struct ThresholdKey {
     const Scheme *scheme;
     ThresholdParameters parameters;
     Bytes public_key;
+    size_t share_size;
     size_t partial_size;
     size_t signature_size;
 };
 
-/* The contracts are those of the functions of the same names in threshold.h. Parameters and indices are checked already. */
+/* The contracts are those of the functions of the same names in threshold.h. Parameters and indices are checked already. A scheme has a
+ * dealer and an oracle (deal to check_partial), or it has what takes messages and the share itself (check_secret, verify_message); the
+ * functions of the other kind are NULL. */
 struct Scheme {
     uint8_t algorithm;
     const char *name;
@@ -32,5 +35,7 @@ struct Scheme {
     int (*check_share)(const ThresholdKey *key, unsigned index, ThresholdOracle oracle, void *userdata);
     int (*combine)(const ThresholdKey *key, const Digest *digest, const Partial *partials, uint8_t *ret_signature);
     int (*check_partial)(const ThresholdKey *key, const Partial *good, const Partial *candidate);
+    int (*check_secret)(const ThresholdKey *key, unsigned index, const Secret *share);
     int (*verify)(const ThresholdKey *key, const Digest *digest, const void *signature, size_t size);
+    int (*verify_message)(const ThresholdKey *key, const void *message, size_t message_size, const void *signature, size_t size);
 };

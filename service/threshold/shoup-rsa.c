@@ -126,7 +126,12 @@ static int key_new(const ThresholdParameters *parameters, const Bytes *public_ke
     if (!rsa || !ctx)
         return -ENOMEM;
     rsa->key = (ThresholdKey){
-        .scheme = &shoup_rsa, .parameters = *parameters, .partial_size = parameters->bits / 8, .signature_size = parameters->bits / 8};
+        .scheme = &shoup_rsa,
+        .parameters = *parameters,
+        .share_size = parameters->bits / 8,
+        .partial_size = parameters->bits / 8,
+        .signature_size = parameters->bits / 8,
+    };
     rsa->modulus = BN_new();
     rsa->mont = BN_MONT_CTX_new();
     if (!rsa->modulus || !rsa->mont || bytes_copy(public_key->data, public_key->size, &rsa->key.public_key) < 0 ||

@@ -3,11 +3,12 @@
 #include <errno.h>
 #include <string.h>
 
-#include "threshold/scheme.h"
+#include "threshold/frost-scheme.h"
 #include "threshold/shoup-rsa.h"
 
 static const Scheme *const schemes[] = {
     &shoup_rsa,
+    &frost_scheme,
 };
 
 /* ---- The table ---- */
@@ -41,6 +42,11 @@ const char *threshold_scheme_name(const Scheme *scheme)
 const unsigned *threshold_scheme_sizes(const Scheme *scheme)
 {
     return scheme->sizes;
+}
+
+bool threshold_scheme_has_dealer(const Scheme *scheme)
+{
+    return scheme->deal;
 }
 
 /* ---- Parameters ---- */
@@ -89,7 +95,12 @@ int threshold_deal(const ThresholdParameters *parameters, const DealOptions *opt
 
     if (r < 0)
         return r;
-    return threshold_scheme_by_algorithm(parameters->algorithm)->deal(parameters, options, ret_deal, problem);
+
+    const Scheme *scheme = threshold_scheme_by_algorithm(parameters->algorithm);
+
+    if (!scheme->deal)
+        return problem_set(problem, -EOPNOTSUPP, "%s keys are not dealt: the nodes make them among themselves", scheme->name);
+    return scheme->deal(parameters, options, ret_deal, problem);
 }
 
 void threshold_deal_clear(Deal *deal)
@@ -124,6 +135,11 @@ const ThresholdParameters *threshold_key_parameters(const ThresholdKey *key)
     return &key->parameters;
 }
 
+size_t threshold_key_share_size(const ThresholdKey *key)
+{
+    return key->share_size;
+}
+
 size_t threshold_key_partial_size(const ThresholdKey *key)
 {
     return key->partial_size;
@@ -139,16 +155,21 @@ const Bytes *threshold_key_public(const ThresholdKey *key)
     return &key->public_key;
 }
 
+const Scheme *threshold_key_scheme(const ThresholdKey *key)
+{
+    return key->scheme;
+}
+
 /* ---- The node's part ---- */
 
 int threshold_key_base(const ThresholdKey *key, const Digest *digest, uint8_t *ret_base)
 {
-    return key->scheme->base(key, digest, ret_base);
+    return key->scheme->base ? key->scheme->base(key, digest, ret_base) : -EOPNOTSUPP;
 }
 
 int threshold_key_power(const ThresholdKey *key, const Secret *share, const uint8_t *base, uint8_t *ret_power)
 {
-    return key->scheme->power(key, share, base, ret_power);
+    return key->scheme->power ? key->scheme->power(key, share, base, ret_power) : -EOPNOTSUPP;
 }
 
 int threshold_key_power_pair(const ThresholdKey *const keys[2], const Secret *const shares[2], const uint8_t *const bases[2],
@@ -156,12 +177,12 @@ int threshold_key_power_pair(const ThresholdKey *const keys[2], const Secret *co
 {
     if (keys[0]->scheme != keys[1]->scheme || keys[0]->parameters.bits != keys[1]->parameters.bits)
         return -EINVAL;
-    return keys[0]->scheme->power_pair(keys, shares, bases, ret_powers);
+    return keys[0]->scheme->power_pair ? keys[0]->scheme->power_pair(keys, shares, bases, ret_powers) : -EOPNOTSUPP;
 }
 
 bool threshold_pair_is_faster(const ThresholdKey *key)
 {
-    return key->scheme->pair_is_faster(key);
+    return key->scheme->pair_is_faster && key->scheme->pair_is_faster(key);
 }
 
 static bool is_node(const ThresholdKey *key, unsigned index)
@@ -171,7 +192,16 @@ static bool is_node(const ThresholdKey *key, unsigned index)
 
 int threshold_key_check_share(const ThresholdKey *key, unsigned index, ThresholdOracle oracle, void *userdata)
 {
+    if (!key->scheme->check_share)
+        return -EOPNOTSUPP;
     return is_node(key, index) ? key->scheme->check_share(key, index, oracle, userdata) : -EINVAL;
+}
+
+int threshold_key_check_secret(const ThresholdKey *key, unsigned index, const Secret *share)
+{
+    if (!key->scheme->check_secret)
+        return -EOPNOTSUPP;
+    return is_node(key, index) ? key->scheme->check_secret(key, index, share) : -EINVAL;
 }
 
 /* ---- The client's part ---- */
@@ -191,6 +221,8 @@ static uint32_t nodes_of(const ThresholdKey *key, const Partial *partials)
 
 int threshold_key_combine(const ThresholdKey *key, const Digest *digest, const Partial *partials, uint8_t *ret_signature)
 {
+    if (!key->scheme->combine)
+        return -EOPNOTSUPP;
     return nodes_of(key, partials) != 0 ? key->scheme->combine(key, digest, partials, ret_signature) : -EINVAL;
 }
 
@@ -198,6 +230,8 @@ int threshold_key_check_partial(const ThresholdKey *key, const Partial *good, co
 {
     uint32_t nodes = nodes_of(key, good);
 
+    if (!key->scheme->check_partial)
+        return -EOPNOTSUPP;
     if (nodes == 0 || !is_node(key, candidate->index) || (nodes >> candidate->index & 1))
         return -EINVAL;
     return key->scheme->check_partial(key, good, candidate);
@@ -206,4 +240,11 @@ int threshold_key_check_partial(const ThresholdKey *key, const Partial *good, co
 int threshold_key_verify(const ThresholdKey *key, const Digest *digest, const void *signature, size_t size)
 {
     return key->scheme->verify(key, digest, signature, size);
+}
+
+int threshold_key_verify_message(const ThresholdKey *key, const void *message, size_t message_size, const void *signature, size_t size)
+{
+    if (!key->scheme->verify_message)
+        return -EOPNOTSUPP;
+    return key->scheme->verify_message(key, message, message_size, signature, size);
 }

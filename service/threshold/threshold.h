@@ -2,7 +2,9 @@
  * Threshold signatures: the mathematics behind one table of schemes, without I/O and without a clock. Nodes have indices 1..n,
  * any k of them sign; 2 <= k <= n <= THRESHOLD_NODES_MAX.
  *
- * The first scheme is Shoup's threshold RSA ("Practical Threshold Signatures", Eurocrypt 2000), in shoup-rsa.c.
+ * Two schemes: Shoup's threshold RSA ("Practical Threshold Signatures", Eurocrypt 2000), in shoup-rsa.c, whose shares are dealt and used
+ * through an oracle; and FROST(Ed25519, SHA-512) (RFC 9591), in frost-scheme.c, whose shares the nodes make among themselves
+ * (frost-dkg.h), and which signs with pairs of nonces (frost.h). What only the first offers says so with -EOPNOTSUPP for the other.
  * Everything a ThresholdKey holds is public; shares come in as Secret.
  */
 #pragma once
@@ -21,6 +23,7 @@
 
 typedef struct Scheme Scheme;
 typedef struct ThresholdKey ThresholdKey;
+typedef struct FrostKey FrostKey;
 
 typedef enum ThresholdError {
     THRESHOLD_E_OK,
@@ -33,21 +36,25 @@ typedef enum ThresholdError {
 
 /* What a key is: scheme, size, threshold. */
 typedef struct ThresholdParameters {
-    uint8_t algorithm; /* the number in a share's header: THRESHOLD_RSA */
-    unsigned bits;     /* RSA: exact size of the modulus */
+    uint8_t algorithm; /* the number in a share's header: THRESHOLD_RSA, THRESHOLD_ED25519 */
+    unsigned bits;     /* RSA: exact size of the modulus; Ed25519: 256 */
     unsigned n;
     unsigned k;
 } ThresholdParameters;
 
-#define THRESHOLD_RSA 1
+#define THRESHOLD_RSA     1
+#define THRESHOLD_ED25519 2
 
-/* A row of the table of schemes by its number in a header, by its name ("rsa"); NULL if unknown. */
+/* A row of the table of schemes by its number in a header, by its name ("rsa", "ed25519"); NULL if unknown. */
 const Scheme *threshold_scheme_by_algorithm(uint8_t algorithm);
 const Scheme *threshold_scheme_by_name(const char *name);
 uint8_t threshold_scheme_algorithm(const Scheme *scheme);
 const char *threshold_scheme_name(const Scheme *scheme);
-/* The sizes the scheme offers, ascending, ended by 0: 2048, 3072, 4096 for RSA. */
+/* The sizes the scheme offers, ascending, ended by 0: 2048, 3072, 4096 for RSA, 256 for Ed25519. */
 const unsigned *threshold_scheme_sizes(const Scheme *scheme);
+/* Are its keys dealt (threshold_deal()), and its shares used through an oracle, which may be the kernel? Otherwise the nodes make the keys
+ * among themselves, each computes with its share itself, and messages are signed, not digests: threshold_key_frost(). */
+bool threshold_scheme_has_dealer(const Scheme *scheme);
 
 /* Are these parameters allowed? Errors: -EINVAL, and the problem says which value is out of which range. */
 int threshold_parameters_check(const ThresholdParameters *parameters, Problem *problem) _must_check_;
@@ -69,15 +76,15 @@ typedef struct Deal {
 } Deal;
 
 /* Make a key and its n shares. All other secrets (p, q, d, the polynomial) are wiped before it returns.
- * Errors: -EINVAL parameters; -EPERM memory cannot be locked (nothing was dealt); -EIO the library failed or is out of
+ * Errors: -EINVAL parameters; -EOPNOTSUPP; -EPERM memory cannot be locked (nothing was dealt); -EIO the library failed or is out of
  * randomness; THRESHOLD_E_CANCELLED. */
 int threshold_deal(const ThresholdParameters *parameters, const DealOptions *options, Deal *ret_deal, Problem *problem) _must_check_;
 void threshold_deal_clear(Deal *deal); /* wipes what is left of the shares */
 
 /* ---- A public key with its verification values -------------------------------------------------------------------- */
 
-/* Parse and check (RSA: exact size, odd, values in range, v and v_i invertible).
- * Errors: -EINVAL parameters; -EBADMSG malformed values; -ENOMEM. */
+/* Parse and check (RSA: exact size, odd, values in range, v and v_i invertible; Ed25519: frost_key_new()).
+ * Errors: -EINVAL parameters; -EBADMSG malformed values; -ENOMEM; -EIO the library is unsafe or does not start. */
 int threshold_key_new(const ThresholdParameters *parameters, const Bytes *public_key, const Bytes *verification, ThresholdKey **ret_key,
                       Problem *problem) _must_check_;
 ThresholdKey *threshold_key_free(ThresholdKey *key);
@@ -86,9 +93,13 @@ DEFINE_CLEANUP(ThresholdKey, threshold_key_free)
 
 /* A ThresholdKey is immutable after threshold_key_new() and may be used by many threads at once. */
 const ThresholdParameters *threshold_key_parameters(const ThresholdKey *key);
-size_t threshold_key_partial_size(const ThresholdKey *key);   /* bytes; RSA: bits/8 */
-size_t threshold_key_signature_size(const ThresholdKey *key); /* bytes; RSA: bits/8 */
+size_t threshold_key_share_size(const ThresholdKey *key);     /* bytes; RSA: bits/8; Ed25519: 32 */
+size_t threshold_key_partial_size(const ThresholdKey *key);   /* bytes; RSA: bits/8; Ed25519: 64 */
+size_t threshold_key_signature_size(const ThresholdKey *key); /* bytes; RSA: bits/8; Ed25519: 64 */
 const Bytes *threshold_key_public(const ThresholdKey *key);
+const Scheme *threshold_key_scheme(const ThresholdKey *key);
+/* For schemes without a dealer; NULL for others. Belongs to `key`. */
+const FrostKey *threshold_key_frost(const ThresholdKey *key);
 
 /* ---- A node's part --------------------------------------------------------------------------------------------- */
 
@@ -113,8 +124,12 @@ bool threshold_pair_is_faster(const ThresholdKey *key);
 typedef int (*ThresholdOracle)(void *userdata, const uint8_t *base, uint8_t *ret_power);
 
 /* Does the oracle hold node `index`'s share? RSA: v^s = v_i.
- * Errors: THRESHOLD_E_INVALID_SHARE; whatever the oracle returns; -EINVAL index. */
+ * Errors: THRESHOLD_E_INVALID_SHARE; whatever the oracle returns; -EINVAL index; -EOPNOTSUPP. */
 int threshold_key_check_share(const ThresholdKey *key, unsigned index, ThresholdOracle oracle, void *userdata) _must_check_;
+
+/* For schemes without an oracle: is it node `index`'s share? Ed25519: s·B = PK_i. `share` is secret. In constant time but for the answer.
+ * Errors: THRESHOLD_E_INVALID_SHARE; -EINVAL index; -EOPNOTSUPP the scheme has an oracle. */
+int threshold_key_check_secret(const ThresholdKey *key, unsigned index, const Secret *share) _must_check_;
 
 /* ---- The client's part ----------------------------------------------------------------------------------------- */
 
@@ -133,5 +148,9 @@ int threshold_key_combine(const ThresholdKey *key, const Digest *digest, const P
  * indices, the candidate is one of `good`, or a good value is out of range; -EIO. */
 int threshold_key_check_partial(const ThresholdKey *key, const Partial *good, const Partial *candidate) _must_check_;
 
-/* Plain verification of a finished signature. Errors: THRESHOLD_E_INVALID_SIGNATURE; -EIO. */
+/* Plain verification of a finished signature; Ed25519: of the digest's bytes as the message.
+ * Errors: THRESHOLD_E_INVALID_SIGNATURE; -EIO. */
 int threshold_key_verify(const ThresholdKey *key, const Digest *digest, const void *signature, size_t size) _must_check_;
+/* The same of a message, for schemes without a dealer. Errors: as above; -EOPNOTSUPP the scheme signs digests. */
+int threshold_key_verify_message(const ThresholdKey *key, const void *message, size_t message_size, const void *signature, size_t size)
+    _must_check_;

@@ -164,6 +164,59 @@ const Layout node_partial_sign_output = LAYOUT("PartialSign", NodePartialSignOut
     PROTOCOL,
     ROW(BYTES, NodePartialSignOutput, partial, "partial", SOME(NODE_PARTIAL_SIZE_MAX)));
 
+const Layout node_get_commitments_input = LAYOUT("GetCommitments", NodeGetCommitmentsInput,
+    PROTOCOL,
+    ROW(BYTES, NodeGetCommitmentsInput, key,   "key",   EXACTLY(NODE_KEY_ID_SIZE)),
+    ROW(UINT,  NodeGetCommitmentsInput, count, "count", SOME(NODE_COMMITMENTS_MAX)));
+
+const Layout node_commitments_output = LAYOUT("GetCommitments", NodeCommitmentsOutput,
+    PROTOCOL,
+    ROW(BYTES, NodeCommitmentsOutput, commitments, "commitments", SOME(NODE_COMMITMENTS_MAX * NODE_COMMITMENT_SIZE)));
+
+const Layout node_sign_share_input = LAYOUT("SignShare", NodeSignShareInput,
+    PROTOCOL,
+    ROW(BYTES, NodeSignShareInput, key,         "key",         EXACTLY(NODE_KEY_ID_SIZE)),
+    ROW(BYTES, NodeSignShareInput, message,     "message",     UP_TO(NODE_MESSAGE_SIZE_MAX)),
+    ROW(BYTES, NodeSignShareInput, commitments, "commitments", SOME(NODE_INDEX_MAX * NODE_COMMITMENT_SIZE)),
+    ROW(UINT,  NodeSignShareInput, more,        "more",        UP_TO(NODE_COMMITMENTS_MAX), OPTIONAL));
+
+const Layout node_sign_share_output = LAYOUT("SignShare", NodeSignShareOutput,
+    PROTOCOL,
+    ROW(BYTES, NodeSignShareOutput, partial,     "partial",     SOME(NODE_PARTIAL_SIZE_MAX)),
+    ROW(BYTES, NodeSignShareOutput, commitments, "commitments", SOME(NODE_COMMITMENTS_MAX * NODE_COMMITMENT_SIZE), OPTIONAL));
+
+const Layout node_run_message = LAYOUT("RunMessage", NodeRunMessage,
+    ROW(UINT,  NodeRunMessage, index,   "index",   UP_TO(NODE_INDEX_MAX)),
+    ROW(BYTES, NodeRunMessage, message, "message", SOME(NODE_RUN_MESSAGE_MAX)));
+
+const Layout node_begin_run_input = LAYOUT("BeginRun", NodeBeginRunInput,
+    PROTOCOL,
+    ROW(STRING, NodeBeginRunInput, kind,    "kind",    TEXT),
+    ROW(BYTES,  NodeBeginRunInput, key,     "key",     EXACTLY(NODE_KEY_ID_SIZE), OPTIONAL),
+    ROW(BYTES,  NodeBeginRunInput, header,  "header",  SOME(NODE_HEADER_SIZE_MAX), OPTIONAL),
+    ROW(UINT,   NodeBeginRunInput, lost,    "lost",    INDEX, OPTIONAL),
+    ROW(BYTES,  NodeBeginRunInput, helpers, "helpers", SOME(NODE_INDEX_MAX), OPTIONAL),
+    ROW(STRUCT, NodeBeginRunInput, record,  "record",  OF_RECORD));
+
+const Layout node_begin_run_output = LAYOUT("BeginRun", NodeBeginRunOutput,
+    PROTOCOL,
+    ROW(BYTES, NodeBeginRunOutput, run,      "run",      EXACTLY(NODE_RUN_SIZE)),
+    ROW(LIST,  NodeBeginRunOutput, messages, "messages", SOME(NODE_RUN_MESSAGES_MAX), &node_run_message));
+
+const Layout node_continue_run_input = LAYOUT("ContinueRun", NodeContinueRunInput,
+    PROTOCOL,
+    ROW(BYTES, NodeContinueRunInput, run,      "run",      EXACTLY(NODE_RUN_SIZE)),
+    ROW(LIST,  NodeContinueRunInput, messages, "messages", UP_TO(NODE_RUN_MESSAGES_MAX), &node_run_message));
+
+const Layout node_continue_run_output = LAYOUT("ContinueRun", NodeContinueRunOutput,
+    PROTOCOL,
+    ROW(LIST,  NodeContinueRunOutput, messages, "messages", UP_TO(NODE_RUN_MESSAGES_MAX), &node_run_message, OPTIONAL),
+    ROW(BYTES, NodeContinueRunOutput, header,   "header",   SOME(NODE_HEADER_SIZE_MAX), OPTIONAL));
+
+const Layout node_run_input = LAYOUT("EndRun", NodeRunInput,
+    PROTOCOL,
+    ROW(BYTES, NodeRunInput, run, "run", EXACTLY(NODE_RUN_SIZE)));
+
 const Layout node_announce_input = LAYOUT("AnnounceClient", NodeAnnounceInput,
     PROTOCOL,
     ROW(STRING, NodeAnnounceInput, name,    "name",   NAME),
@@ -236,6 +289,11 @@ const MethodLayout node_methods[] = {
     {"ListPeers",         &node_no_parameters,      &node_peers},
     {"LockKey",           &node_key_input,          &node_no_parameters},
     {"UnlockKey",         &node_unlock_input,       &node_no_parameters},
+    {"GetCommitments",    &node_get_commitments_input, &node_commitments_output},
+    {"SignShare",         &node_sign_share_input,   &node_sign_share_output},
+    {"BeginRun",          &node_begin_run_input,    &node_begin_run_output},
+    {"ContinueRun",       &node_continue_run_input, &node_continue_run_output},
+    {"EndRun",            &node_run_input,          &node_no_parameters},
     {NULL},
 };
 
@@ -261,6 +319,9 @@ static const char *const error_names[NODE_ERROR_MAX] = {
     [NODE_ERROR_PERMISSION_DENIED]   = NODE_ERROR("PermissionDenied"),
     [NODE_ERROR_KEY_LOCKED]          = NODE_ERROR("KeyLocked"),
     [NODE_ERROR_UNKNOWN_CLIENT]      = NODE_ERROR("UnknownClient"),
+    [NODE_ERROR_UNKNOWN_COMMITMENT]  = NODE_ERROR("UnknownCommitment"),
+    [NODE_ERROR_UNKNOWN_RUN]         = NODE_ERROR("UnknownRun"),
+    [NODE_ERROR_RUN_FAILED]          = NODE_ERROR("RunFailed"),
 };
 
 static const char *const permission_names[NODE_PERMISSION_MAX] = {

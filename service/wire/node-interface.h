@@ -25,7 +25,13 @@
 #define NODE_SIGNATURE_SIZE_MAX 512
 #define NODE_PARTIAL_SIZE_MAX   512
 #define NODE_DIGEST_SIZE_MAX    64
-#define NODE_SALT_SIZE_MAX      490 /* of EMSA-PSS: RSA-4096 with SHA-1 */
+#define NODE_MESSAGE_SIZE_MAX   (64 * 1024) /* that Ed25519 signs */
+#define NODE_COMMITMENT_SIZE    65          /* index ‖ D ‖ E */
+#define NODE_COMMITMENTS_MAX    64          /* handed out at a time */
+#define NODE_RUN_SIZE           16          /* what names a run: random */
+#define NODE_RUN_MESSAGE_MAX    4096        /* of one node to another, or to all */
+#define NODE_RUN_MESSAGES_MAX   16          /* in one step */
+#define NODE_SALT_SIZE_MAX      490         /* of EMSA-PSS: RSA-4096 with SHA-1 */
 #define NODE_LABEL_SIZE_MAX     255
 #define NODE_CKA_ID_SIZE_MAX    255
 #define NODE_NAME_SIZE_MAX      32
@@ -157,13 +163,71 @@ typedef struct NodePartialSignOutput {
     Bytes partial;
 } NodePartialSignOutput;
 
+/* ---- Ed25519: nonces, and runs of several nodes (generation, refresh, repair) ---- */
+
+typedef struct NodeGetCommitmentsInput {
+    Bytes key;
+    uint64_t count; /* 1..NODE_COMMITMENTS_MAX */
+} NodeGetCommitmentsInput;
+
+/* Also of SignShare, then with the partial signature. */
+typedef struct NodeCommitmentsOutput {
+    Bytes commitments; /* NODE_COMMITMENT_SIZE each; may be fewer than were asked for */
+} NodeCommitmentsOutput;
+
+typedef struct NodeSignShareInput {
+    Bytes key;
+    Bytes message;     /* may be empty */
+    Bytes commitments; /* k of them, ascending by index: this node's among them */
+    uint64_t more;     /* so many new ones are to come with the answer; 0: none */
+} NodeSignShareInput;
+
+typedef struct NodeSignShareOutput {
+    Bytes partial;     /* R ‖ z, 64 bytes */
+    Bytes commitments; /* as asked for with `more`, or fewer; may be empty */
+} NodeSignShareOutput;
+
+/* A message of a run: in a reply, `index` is the node that it is for, 0 if it is for all; in a request the node that it is from. */
+typedef struct NodeRunMessage {
+    uint64_t index;
+    Bytes message;
+} NodeRunMessage;
+
+typedef struct NodeBeginRunInput {
+    char *kind;        /* "generate", "refresh", "repair" */
+    Bytes key;         /* refresh, repair: which; otherwise empty */
+    Bytes header;      /* repair: its common header; otherwise empty */
+    uint64_t lost;     /* repair: index of the node whose share is made anew; otherwise 0 */
+    Bytes helpers;     /* repair: indices of k others, a byte each, ascending; otherwise empty */
+    NodeRecord record; /* of what is stored in the end */
+} NodeBeginRunInput;
+
+typedef struct NodeBeginRunOutput {
+    Bytes run;
+    List messages; /* NodeRunMessage */
+} NodeBeginRunOutput;
+
+typedef struct NodeContinueRunInput {
+    Bytes run;
+    List messages; /* NodeRunMessage: one from each other node */
+} NodeContinueRunInput;
+
+typedef struct NodeContinueRunOutput {
+    List messages; /* NodeRunMessage; empty in the end */
+    Bytes header;  /* in the end: the common header of the key whose share is stored here, as pending; otherwise empty */
+} NodeContinueRunOutput;
+
+typedef struct NodeRunInput {
+    Bytes run;
+} NodeRunInput;
+
 /* ---- Clients, permissions, peers, locks ---- */
 
 /* What a client may do, as on the wire; a set of them is a bit mask of (1 << permission). */
 typedef enum NodePermission {
     NODE_PERMISSION_LIST,     /* ListKeys, GetKey */
-    NODE_PERMISSION_SIGN,     /* PartialSign */
-    NODE_PERMISSION_GENERATE, /* PrepareKey, ActivateKey, DiscardKey, SetRecord */
+    NODE_PERMISSION_SIGN,     /* PartialSign, GetCommitments, SignShare */
+    NODE_PERMISSION_GENERATE, /* PrepareKey, ActivateKey, DiscardKey, SetRecord, runs */
     NODE_PERMISSION_DESTROY,  /* DestroyKey */
     NODE_PERMISSION_ADMIN,    /* PreparePin, CommitPin, InitToken of a fresh node */
     NODE_PERMISSION_MAX,
@@ -233,7 +297,7 @@ typedef struct NodeUnlockInput {
 /* Parameters of every error of this interface. */
 typedef struct NodeErrorDetail {
     char *reason;    /* one sentence for people */
-    uint64_t number; /* PinIncorrect: tries left; StaleVersion: the version held; else absent */
+    uint64_t number; /* PinIncorrect: tries left; StaleVersion: the version held; RunFailed: who; else absent */
 } NodeErrorDetail;
 
 /* Record fields are required always (labels and ids may be empty). node_no_parameters has nothing but the protocol: its structure has no
@@ -242,7 +306,9 @@ extern const Layout node_hello_input, node_hello_output, node_status_output, nod
     node_prepare_pin_input, node_commit_pin_input, node_list_input, node_list_output, node_key_input, node_get_key_output,
     node_prepare_input, node_activate_input, node_set_record_input, node_partial_sign_input, node_partial_sign_output, node_error_detail,
     node_record, node_key_entry, node_announce_input, node_authorize_input, node_name_input, node_client_entry, node_clients_output,
-    node_peer, node_peers, node_unlock_input, node_no_parameters;
+    node_peer, node_peers, node_unlock_input, node_get_commitments_input, node_commitments_output, node_sign_share_input,
+    node_sign_share_output, node_run_message, node_begin_run_input, node_begin_run_output, node_continue_run_input,
+    node_continue_run_output, node_run_input, node_no_parameters;
 
 /* Every method of the interface with its layouts; ended by a NULL name. */
 extern const MethodLayout node_methods[];
@@ -264,13 +330,16 @@ typedef enum NodeError {
     NODE_ERROR_KEY_ACTIVE,   /* it is active already and does not revert */
     NODE_ERROR_KEY_UNUSABLE, /* the share cannot be loaded: reason */
     NODE_ERROR_INVALID_ACTIVATION,
-    NODE_ERROR_STALE_VERSION,     /* a record or PIN version that is not the next one */
-    NODE_ERROR_REJECTED,          /* what was given does not fit: the share of another node, a changed header, another client's pin … */
-    NODE_ERROR_UNAVAILABLE,       /* this node cannot now: disk full, key quota, loader away … */
-    NODE_ERROR_PERMISSION_DENIED, /* the client is not permitted to: the reason names the permission */
-    NODE_ERROR_KEY_LOCKED,        /* nobody has unlocked it on this node */
-    NODE_ERROR_UNKNOWN_CLIENT,    /* no client of that name is authorized */
-    NODE_ERROR_UNKNOWN,           /* none of these: not this interface's */
+    NODE_ERROR_STALE_VERSION,      /* a record or PIN version that is not the next one */
+    NODE_ERROR_REJECTED,           /* what was given does not fit: the share of another node, a changed header, another client's pin … */
+    NODE_ERROR_UNAVAILABLE,        /* this node cannot now: disk full, key quota, loader away … */
+    NODE_ERROR_PERMISSION_DENIED,  /* the client is not permitted to: the reason names the permission */
+    NODE_ERROR_KEY_LOCKED,         /* nobody has unlocked it on this node */
+    NODE_ERROR_UNKNOWN_CLIENT,     /* no client of that name is authorized */
+    NODE_ERROR_UNKNOWN_COMMITMENT, /* the commitment is none of this connection's that is still good: ask for others, and sign again */
+    NODE_ERROR_UNKNOWN_RUN,        /* no such run of this client: it is over, or the node has started anew */
+    NODE_ERROR_RUN_FAILED, /* a run is over, at this node: what some node sent is wrong; `number` is its index, 0 if nobody is to blame */
+    NODE_ERROR_UNKNOWN,    /* none of these: not this interface's */
     NODE_ERROR_MAX,
 } NodeError;
 
