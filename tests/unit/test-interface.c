@@ -204,7 +204,7 @@ static void check_documented(const Interface *interface)
 
 START_TEST(node_is_as_described)
 {
-    static const Layout *const types[] = {&node_record, &node_key_entry, &node_client_entry, &node_peer};
+    static const Layout *const types[] = {&node_record, &node_key_entry, &node_client_entry, &node_peer, &node_run_message};
     Interface *interface = read_interface(node_interface_description);
 
     ck_assert_str_eq(interface->name, NODE_INTERFACE);
