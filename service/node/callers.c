@@ -100,6 +100,7 @@ void callers_disconnected(void *userdata, void *state)
     if (!client)
         return;
     leave(userdata, client);
+    nonces_forget_client(client);
     client->connection = NULL;
     (void)client_unref(client);
 }

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 
+#include "node/nonces.h"
 #include "wire/node-interface.h"
 #include "wire/server.h"
 
@@ -30,7 +31,8 @@ typedef struct Client {
     bool withdrawn;                    /* closed by callers_close(): what it has asked for and nobody has begun yet is refused */
     bool hello, logged_in;
     bool has_nonce;
-    uint8_t nonce[NODE_NONCE_SIZE];
+    uint8_t nonce[NODE_NONCE_SIZE]; /* of the login */
+    NonceStock nonces;              /* of signatures */
     ServerConnection *connection;   /* NULL: it is gone */
     struct Client *previous, *next; /* of the node's callers */
 } Client;

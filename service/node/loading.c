@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/journal.h"
-#include "node/ops-sign.h"
+#include "node/sign-job.h"
 
 static int find(Node *node, CustodyKind custody, const KeyId *id, Loaded *loaded, Problem *problem)
 {
@@ -159,4 +159,10 @@ void loading_next(Node *node)
             node->loading_all = false;
         return;
     }
+}
+
+void loading_forget(Node *node, Key *key)
+{
+    key->loaded = loaded_unref(key->loaded);
+    nonces_forget_key(node, key);
 }

@@ -31,12 +31,14 @@ struct Node {
     sd_event *event;
     KeySerial ring;
     Store *store;
-    StoredToken token;    /* changes only in the PIN lane's done(): its work() may read it */
-    PinFailures failures; /* the same */
-    Clients clients;      /* the same */
-    bool unpublished;     /* the gate does not know it as it is; the same */
-    Peers peers;          /* the same */
-    Client *callers;      /* the connections */
+    StoredToken token;      /* changes only in the PIN lane's done(): its work() may read it */
+    PinFailures failures;   /* the same */
+    Clients clients;        /* the same */
+    bool unpublished;       /* the gate does not know it as it is; the same */
+    Peers peers;            /* the same */
+    Client *callers;        /* the connections */
+    unsigned nonce_batches; /* of all connections, with those that left the stock and are in use still (nonces.h) */
+    uint64_t nonce_number;  /* of the next batch */
     Keys keys;
     LoaderClient *loader; /* the key lane's work() only, but for its quota */
     Audit *audit;

@@ -3,7 +3,7 @@
 
 #include "base/journal.h"
 #include "node/loading.h"
-#include "node/ops-sign.h"
+#include "node/sign-job.h"
 
 /* A change of one key. */
 typedef struct KeyChange {
@@ -346,6 +346,7 @@ static void done_discard(Change *change)
     if (!well(change))
         return;
     key->stored.destroyed = true; /* for the signatures on their way */
+    loading_forget(change->node, key);
     keys_remove(&change->node->keys, &change->key);
     node_changed(change->node);
 }
@@ -408,7 +409,7 @@ static void done_destroy(Change *change)
     stored_key_clear(&key->stored);
     key->stored.id = change->key;
     key->stored.destroyed = true;
-    key->loaded = loaded_unref(key->loaded);
+    loading_forget(change->node, key);
     if (!keys_find(&change->node->keys, &change->key))
         keys_insert(&change->node->keys, key_ref(key));
     node_changed(change->node);

@@ -49,7 +49,9 @@ enum {
     ROW(SetPeers, NEED_NOTHING, LOCALLY, node_peers, node_no_parameters, op_set_peers)                                                     \
     ROW(ListPeers, NEED_NOTHING, LOCALLY, node_no_parameters, node_peers, op_list_peers)                                                   \
     ROW(LockKey, NEED_NOTHING, LOCALLY, node_key_input, node_no_parameters, op_lock_key)                                                   \
-    ROW(UnlockKey, NEED_NOTHING, LOCALLY, node_unlock_input, node_no_parameters, op_unlock_key)
+    ROW(UnlockKey, NEED_NOTHING, LOCALLY, node_unlock_input, node_no_parameters, op_unlock_key)                                            \
+    ROW(GetCommitments, NEED_LOGIN, SIGN, node_get_commitments_input, node_commitments_output, op_get_commitments)                         \
+    ROW(SignShare, NEED_LOGIN, SIGN, node_sign_share_input, node_sign_share_output, op_sign_share)
 
 /* The reason says what to type: what the client has, and this. */
 static int refuse_permission(Node *node, ServerCall *call, const Client *client, const char *method, NodePermission permission)

@@ -26,6 +26,8 @@ int op_discard_key(Node *node, ServerCall *call, Client *client, const void *par
 int op_set_record(Node *node, ServerCall *call, Client *client, const void *parameters);
 int op_destroy_key(Node *node, ServerCall *call, Client *client, const void *parameters);
 int op_partial_sign(Node *node, ServerCall *call, Client *client, const void *parameters);
+int op_get_commitments(Node *node, ServerCall *call, Client *client, const void *parameters);
+int op_sign_share(Node *node, ServerCall *call, Client *client, const void *parameters);
 int op_announce_client(Node *node, ServerCall *call, Client *client, const void *parameters);
 int op_authorize_client(Node *node, ServerCall *call, Client *client, const void *parameters);
 int op_deauthorize_client(Node *node, ServerCall *call, Client *client, const void *parameters);

@@ -172,6 +172,13 @@ int header_decode(const Bytes *common, Header *ret_header, Problem *problem)
     return 0;
 }
 
+const Scheme *header_scheme(const Bytes *common)
+{
+    Reader reader = reader_of(common->data, common->size);
+
+    return read_magic(&reader, NULL) == 0 ? threshold_scheme_by_algorithm(read_u8(&reader)) : NULL;
+}
+
 int header_key_id(const Bytes *common, KeyId *ret_id)
 {
     const Bytes parts[] = {{(uint8_t *)KEY_ID_LABEL, sizeof(KEY_ID_LABEL) - 1}, *common};

@@ -48,6 +48,8 @@ int header_encode(const Header *header, Bytes *ret_common) _must_check_;
 /* Strict: every value in range, no byte left over, the threshold parameters allowed.
  * Errors: -EBADMSG malformed; -EPROTONOSUPPORT an unknown format; the problem says which field. */
 int header_decode(const Bytes *common, Header *ret_header, Problem *problem) _must_check_;
+/* What kind of key it is, of a header that can be decoded; NULL: it cannot be. Cheap. */
+const Scheme *header_scheme(const Bytes *common);
 /* Errors: -EIO. */
 int header_key_id(const Bytes *common, KeyId *ret_id) _must_check_;
 

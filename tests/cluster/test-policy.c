@@ -156,10 +156,15 @@ static const NodeActivateInput activate_input = {SOME_KEY, {some, 256}};
 static const NodeSetRecordInput record_input = {SOME_KEY, {.version = 1}};
 static const NodePartialSignInput sign_input = {SOME_KEY, (char *)"sha256", {some, 32}};
 
+static const NodeGetCommitmentsInput commitments_input = {SOME_KEY, 1};
+static const NodeSignShareInput share_input = {SOME_KEY, {0}, {some, NODE_COMMITMENT_SIZE}, 0};
+
 static const Guarded guarded[] = {
     {"ListKeys", "list", &list_input},
     {"GetKey", "list", &key_input},
     {"PartialSign", "sign", &sign_input},
+    {"GetCommitments", "sign", &commitments_input},
+    {"SignShare", "sign", &share_input},
     {"PrepareKey", "generate", &prepare_input},
     {"ActivateKey", "generate", &activate_input},
     {"DiscardKey", "generate", &key_input},

@@ -2,6 +2,7 @@
  * --wrap=crypto_random_kernel: all randomness comes from the seed that it prints, or is what the test wants to be drawn. */
 #pragma once
 
+#include <errno.h>
 #include <string.h>
 #include <time.h>
 
