@@ -40,6 +40,8 @@ int custody_open(const Custody *custody, KeySerial serial, const ThresholdKey *k
 /* The description of a key in the kernel: "keyquorum:" and the key id in hexadecimal. */
 #define CUSTODY_DESCRIPTION_PREFIX "keyquorum:"
 #define CUSTODY_DESCRIPTION_SIZE   (sizeof(CUSTODY_DESCRIPTION_PREFIX) + 2 * KEY_ID_SIZE)
+/* Of the node's identity key, a user key. */
+#define CUSTODY_IDENTITY CUSTODY_DESCRIPTION_PREFIX "identity"
 void custody_describe(const KeyId *id, char ret_description[CUSTODY_DESCRIPTION_SIZE]);
 
 /* Add a key to this process's keyring. Errors: those of the row's explain(). */
@@ -60,6 +62,8 @@ int user_key_check(Problem *problem);
 int user_key_payload(const ThresholdKey *key, const Secret *share, Secret **ret_payload);
 int user_key_explain(int error, Problem *problem);
 int user_key_open(KeyringShare *share);
+/* The bytes of any user key, into scratch memory; it has `size` of them. Errors: KEYRING_E_GONE, _FORBIDDEN, -errno. */
+int user_key_read_payload(KeySerial serial, size_t size, Secret **ret_payload, Problem *problem) _must_check_;
 int user_key_read(const KeyringShare *share, Secret **ret_secret, Problem *problem);
 int user_key_power(KeyringShare *share, const uint8_t *base, uint8_t *ret_power, Problem *problem);
 int user_key_power_pair(KeyringShare *const shares[2], const uint8_t *const bases[2], uint8_t *const ret_powers[2], Problem *problem);

@@ -165,10 +165,16 @@ static int hand_over(Candidate *candidate, KeySerial ring, Problem *problem)
     return r;
 }
 
-static int add_candidate(const Custody *custody, const KeyId *id, const ThresholdKey *key, const Secret *share, Candidate *candidate,
-                         Problem *problem)
+static int add_candidate(const Custody *custody, const char *description, const Secret *payload, Candidate *candidate, Problem *problem)
 {
-    char description[CUSTODY_DESCRIPTION_SIZE];
+    int r = custody_add(custody, description, payload, &candidate->serial, problem);
+
+    return r != 0 ? r : set_permissions(candidate->serial, PERMISSIONS_HANDING_OVER, problem);
+}
+
+static int add_share(const Custody *custody, const char *description, const ThresholdKey *key, const Secret *share, Candidate *candidate,
+                     Problem *problem)
+{
     _cleanup_secret_ Secret *payload = NULL;
     int r = custody->payload(key, share, &payload);
 
@@ -176,9 +182,7 @@ static int add_candidate(const Custody *custody, const KeyId *id, const Threshol
         return problem_set(problem, r, "the share has %zu bytes; this key's have %zu", secret_size(share), threshold_key_share_size(key));
     if (r < 0)
         return problem_set(problem, r, "no locked memory for the share: %s", strerror(-r));
-    custody_describe(id, description);
-    r = custody_add(custody, description, payload, &candidate->serial, problem);
-    return r != 0 ? r : set_permissions(candidate->serial, PERMISSIONS_HANDING_OVER, problem);
+    return add_candidate(custody, description, payload, candidate, problem);
 }
 
 int keyring_insert(KeySerial ring, Separation separation, CustodyKind kind, const KeyId *id, unsigned index, const ThresholdKey *key,
@@ -195,9 +199,24 @@ int keyring_insert(KeySerial ring, Separation separation, CustodyKind kind, cons
     int r = check_ring(ring, separation, custody->type, description, problem);
 
     if (r == 0)
-        r = add_candidate(custody, id, key, share, &candidate, problem);
+        r = add_share(custody, description, key, share, &candidate, problem);
     if (r == 0)
         r = prove(custody, candidate.serial, index, key, share, problem);
+    if (r == 0)
+        r = hand_over(&candidate, ring, problem);
+    return r;
+}
+
+/* The link takes the place of one to a key of the same name. */
+int keyring_identity_insert(KeySerial ring, Separation separation, const Secret *seed, Problem *problem)
+{
+    _cleanup_(candidate_clear) Candidate candidate = {0};
+    int r = check_owner(ring, separation, problem);
+
+    if (r == 0 && secret_size(seed) != KEYRING_IDENTITY_SIZE)
+        r = problem_set(problem, -EINVAL, "the identity key has %zu bytes; it must have %d", secret_size(seed), KEYRING_IDENTITY_SIZE);
+    if (r == 0)
+        r = add_candidate(custody_row(CUSTODY_KEYRING), CUSTODY_IDENTITY, seed, &candidate, problem);
     if (r == 0)
         r = hand_over(&candidate, ring, problem);
     return r;

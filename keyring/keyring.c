@@ -39,6 +39,16 @@ int keyring_custody_check(CustodyKind kind, Problem *problem)
     return custody ? custody->check(problem) : problem_set(problem, -EINVAL, "there is no custody %d", (int)kind);
 }
 
+static int search(KeySerial ring, const Custody *custody, const char *description, KeySerial *ret_serial, Problem *problem)
+{
+    long serial = keyctl_search(ring, custody->type, description, 0);
+
+    if (serial < 0)
+        return errors_explain(errno, "searching the node's ring", problem);
+    *ret_serial = (KeySerial)serial;
+    return 0;
+}
+
 static int find_serial(KeySerial ring, const Custody *custody, const KeyId *id, KeySerial *ret_serial, Problem *problem)
 {
     char description[CUSTODY_DESCRIPTION_SIZE];
@@ -46,13 +56,7 @@ static int find_serial(KeySerial ring, const Custody *custody, const KeyId *id, 
     if (!custody)
         return problem_set(problem, -EINVAL, "there is no such custody");
     custody_describe(id, description);
-
-    long serial = keyctl_search(ring, custody->type, description, 0);
-
-    if (serial < 0)
-        return errors_explain(errno, "searching the node's ring", problem);
-    *ret_serial = (KeySerial)serial;
-    return 0;
+    return search(ring, custody, description, ret_serial, problem);
 }
 
 int keyring_share_find(KeySerial ring, CustodyKind kind, const KeyId *id, const ThresholdKey *key, KeyringShare **ret_share,
@@ -94,6 +98,14 @@ int keyring_share_use(KeyringShare *share, KeyringUse use, void *userdata, bool 
         return r;
     *ret_used = true;
     return use(userdata, secret);
+}
+
+int keyring_identity_read(KeySerial ring, Secret **ret_seed, Problem *problem)
+{
+    KeySerial serial = 0;
+    int r = search(ring, custody_row(CUSTODY_KEYRING), CUSTODY_IDENTITY, &serial, problem);
+
+    return r == 0 ? user_key_read_payload(serial, KEYRING_IDENTITY_SIZE, ret_seed, problem) : r;
 }
 
 bool keyring_share_pair_is_faster(const KeyringShare *a, const KeyringShare *b)

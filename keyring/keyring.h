@@ -70,6 +70,10 @@ int keyring_share_use(KeyringShare *share, KeyringUse use, void *userdata, bool 
  * not write to its ring, and an unlinked key would live on wherever else it were linked.) Errors: KEYRING_E_GONE, _FORBIDDEN, -errno. */
 int keyring_share_remove(KeySerial ring, CustodyKind custody, const KeyId *id) _must_check_;
 
+/* The node's identity key: read for each signature, then wiped. Thread-safe. Errors: KEYRING_E_GONE, _FORBIDDEN, -errno. */
+#define KEYRING_IDENTITY_SIZE 32
+int keyring_identity_read(KeySerial ring, Secret **ret_seed, Problem *problem) _must_check_;
+
 /* The key quota of this user: keys used and allowed, bytes used and allowed (from /proc/key-users). Errors: -errno. */
 typedef struct KeyringQuota {
     unsigned keys, keys_max, bytes, bytes_max;
@@ -85,6 +89,10 @@ int keyring_quota(KeyringQuota *ret_quota) _must_check_;
  * ring, -EEXIST already there, -EINVAL the share's size or the index, -errno. */
 int keyring_insert(KeySerial ring, Separation separation, CustodyKind custody, const KeyId *id, unsigned index, const ThresholdKey *key,
                    const Secret *share, Problem *problem) _must_check_;
+
+/* Put the node's identity key (an Ed25519 seed, KEYRING_IDENTITY_SIZE bytes, secret; not consumed) into its ring, in the place of one that
+ * is there. Errors: KEYRING_E_QUOTA, _FORBIDDEN (also: the ring's owner), _GONE no such ring, -EINVAL the size, -errno. */
+int keyring_identity_insert(KeySerial ring, Separation separation, const Secret *seed, Problem *problem) _must_check_;
 
 /* ---- The kernel's RSA key (exposed for its tests) -------------------------------------------------------------------- */
 

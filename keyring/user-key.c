@@ -7,7 +7,7 @@
 #include "keyring/scratch.h"
 
 /* Possession and the search permission are enough to read a user key (kernel, Documentation/security/keys/core.rst). */
-static int read_payload(KeySerial serial, size_t size, Secret **ret_payload, Problem *problem)
+int user_key_read_payload(KeySerial serial, size_t size, Secret **ret_payload, Problem *problem)
 {
     _cleanup_scratch_ Secret *payload = NULL;
     int r = scratch_take(size, &payload);
@@ -20,7 +20,7 @@ static int read_payload(KeySerial serial, size_t size, Secret **ret_payload, Pro
     if (got < 0)
         return errors_explain_use(errno, "keyctl(KEYCTL_READ)", problem);
     if ((size_t)got != size)
-        return problem_set(problem, -EIO, "the key in the kernel has %ld bytes; a share has %zu", got, size);
+        return problem_set(problem, -EIO, "the key in the kernel has %ld bytes; it should have %zu", got, size);
     *ret_payload = TAKE_PTR(payload);
     return 0;
 }
@@ -28,7 +28,7 @@ static int read_payload(KeySerial serial, size_t size, Secret **ret_payload, Pro
 static int check_reading(KeySerial serial, const Secret *expected, Problem *problem)
 {
     _cleanup_scratch_ Secret *got = NULL;
-    int r = read_payload(serial, secret_size(expected), &got, problem);
+    int r = user_key_read_payload(serial, secret_size(expected), &got, problem);
 
     if (r == 0 && !secret_equal(expected, got))
         return problem_set(problem, KEYRING_E_UNSUPPORTED, "the kernel gives back another user key than it was given");
@@ -71,7 +71,7 @@ int user_key_open(KeyringShare *share)
 
 int user_key_read(const KeyringShare *share, Secret **ret_secret, Problem *problem)
 {
-    return read_payload(share->serial, threshold_key_share_size(share->key), ret_secret, problem);
+    return user_key_read_payload(share->serial, threshold_key_share_size(share->key), ret_secret, problem);
 }
 
 int user_key_power(KeyringShare *share, const uint8_t *base, uint8_t *ret_power, Problem *problem)

@@ -66,19 +66,27 @@ static int read_share(const NodeConfig *config, const KeyId *id, SealedShare *re
     return r;
 }
 
-/* ---- The sealing key -------------------------------------------------------------------------------------------------------- */
+/* ---- The keys --------------------------------------------------------------------------------------------------------------- */
+
+/* `option` and `what`: how the key is called in the configuration and in words. */
+static int read_key(const NodeConfig *config, const char *path, const char *option, const char *what, Secret **ret_key, Problem *problem)
+{
+    const mode_t forbidden = config->separation ? FILE_NO_STRANGERS : FILE_OWNER_ONLY;
+
+    if (!path)
+        return problem_set(problem, -ENOKEY, "there is no %s: neither %s= nor $CREDENTIALS_DIRECTORY is set", what, option);
+    if (file_read_private(path, SECRET_SIZE_MAX, forbidden, ret_key, problem) < 0)
+        return problem_prefix(problem, -ENOKEY, "the %s", what);
+    return 0;
+}
 
 static int read_sealing_keys(const NodeConfig *config, Secret **ret_keys, Problem *problem)
 {
     _cleanup_secret_ Secret *key = NULL;
+    int r = read_key(config, config->sealing_key, "SealingKey", "sealing key", &key, problem);
 
-    if (!config->sealing_key)
-        return problem_set(problem, -ENOKEY, "there is no sealing key: neither SealingKey= nor $CREDENTIALS_DIRECTORY is set");
-
-    mode_t forbidden = config->separation ? FILE_NO_STRANGERS : FILE_OWNER_ONLY;
-
-    if (file_read_private(config->sealing_key, SECRET_SIZE_MAX, forbidden, &key, problem) < 0)
-        return problem_prefix(problem, -ENOKEY, "the sealing key");
+    if (r < 0)
+        return r;
     if (secret_size(key) != HPKE_PRIVATE_KEY_SIZE && secret_size(key) != 2 * HPKE_PRIVATE_KEY_SIZE)
         return problem_set(problem, -ENOKEY, "the sealing key %s has %zu bytes; it must have %d, or %d while a rotation is under way",
                            config->sealing_key, secret_size(key), HPKE_PRIVATE_KEY_SIZE, 2 * HPKE_PRIVATE_KEY_SIZE);
@@ -116,10 +124,14 @@ static int unseal(const NodeConfig *config, const SealedShare *sealed, Secret **
     return r < 0 ? problem_set(problem, r, "the share could not be opened: %s", strerror(-r)) : 0;
 }
 
+static Separation separation_of(const NodeConfig *config)
+{
+    return config->separation ? SEPARATION_USERS : SEPARATION_NONE;
+}
+
 static int insert(const NodeConfig *config, const LoadInput *input, const SealedShare *sealed, Problem *problem)
 {
     const Header *header = &sealed->header;
-    Separation separation = config->separation ? SEPARATION_USERS : SEPARATION_NONE;
     _cleanup_threshold_key_ ThresholdKey *key = NULL;
     _cleanup_secret_ Secret *share = NULL;
     int r = threshold_key_new(&header->parameters, &header->public_key, &header->verification, &key, problem);
@@ -127,8 +139,17 @@ static int insert(const NodeConfig *config, const LoadInput *input, const Sealed
     if (r == 0)
         r = unseal(config, sealed, &share, problem);
     if (r == 0)
-        r = keyring_insert((KeySerial)input->ring, separation, header->custody, &sealed->id, sealed->index, key, share, problem);
+        r = keyring_insert((KeySerial)input->ring, separation_of(config), header->custody, &sealed->id, sealed->index, key, share, problem);
     return r == -EEXIST ? 0 : r;
+}
+
+static bool is_agreed(const NodeConfig *config, bool separation, Problem *problem)
+{
+    if (separation == config->separation)
+        return true;
+    (void)problem_set(problem, 0, "the node says separation=%s, the loader's configuration Separation=%s", separation ? "yes" : "no",
+                      config->separation ? "yes" : "no");
+    return false;
 }
 
 LoadError open_share(const NodeConfig *config, const LoadInput *input, Problem *problem)
@@ -136,16 +157,27 @@ LoadError open_share(const NodeConfig *config, const LoadInput *input, Problem *
     _cleanup_sealed_share_ SealedShare sealed = {0};
     KeyId id;
 
-    if (input->separation != config->separation) {
-        (void)problem_set(problem, 0, "the node says separation=%s, the loader's configuration Separation=%s",
-                          input->separation ? "yes" : "no", config->separation ? "yes" : "no");
+    if (!is_agreed(config, input->separation, problem))
         return LOAD_ERROR_FORBIDDEN;
-    }
     memcpy(id.bytes, input->key.data, KEY_ID_SIZE);
 
     int r = read_share(config, &id, &sealed, problem);
 
     if (r == 0)
         r = insert(config, input, &sealed, problem);
+    return to_load_error(r);
+}
+
+LoadError open_identity(const NodeConfig *config, const LoadIdentityInput *input, Problem *problem)
+{
+    _cleanup_secret_ Secret *seed = NULL;
+
+    if (!is_agreed(config, input->separation, problem))
+        return LOAD_ERROR_FORBIDDEN;
+
+    int r = read_key(config, config->identity_key, "IdentityKey", "identity key", &seed, problem);
+
+    if (r == 0)
+        r = keyring_identity_insert((KeySerial)input->ring, separation_of(config), seed, problem);
     return to_load_error(r);
 }

@@ -43,15 +43,29 @@ static int reply_loaded(ServerCall *call)
     return server_call_reply(call, &output);
 }
 
+static int answer(ServerCall *call, LoadError error, Problem *problem)
+{
+    if (error == LOAD_ERROR_NONE)
+        return reply_loaded(call);
+    return server_call_error(call, load_error_name(error), &load_error_detail, &(LoadErrorDetail){.reason = problem->text});
+}
+
 static int on_load(ServerCall *call, void *parameters, void *userdata)
 {
     const Service *service = userdata;
     Problem problem = PROBLEM_INIT;
     LoadError error = open_share(service->config, parameters, &problem);
 
-    if (error == LOAD_ERROR_NONE)
-        return reply_loaded(call);
-    return server_call_error(call, load_error_name(error), &load_error_detail, &(LoadErrorDetail){.reason = problem.text});
+    return answer(call, error, &problem);
+}
+
+static int on_load_identity(ServerCall *call, void *parameters, void *userdata)
+{
+    const Service *service = userdata;
+    Problem problem = PROBLEM_INIT;
+    LoadError error = open_identity(service->config, parameters, &problem);
+
+    return answer(call, error, &problem);
 }
 
 static int arm_end(Service *service)
@@ -78,7 +92,8 @@ static void on_disconnected(void *userdata, void *connection_state)
 
 static int set_up(Service *service)
 {
-    static const ServerMethod methods[] = {{"Load", &load_input, &load_output, on_load}, {NULL}};
+    static const ServerMethod methods[] = {
+        {"Load", &load_input, &load_output, on_load}, {"LoadIdentity", &load_identity_input, &load_output, on_load_identity}, {NULL}};
     static const ServerInterface interface = {LOAD_INTERFACE, load_interface_description, methods};
     static const ServerInterface *const interfaces[] = {&interface, NULL};
     const ServerOptions options = {

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/err.h>
 #include <string.h>
 
 #include "base/crypto.h"
@@ -13,18 +14,53 @@
 #define PRIVATE_KEY_SIZE 32
 
 /* RFC 8032 §5.1.5: the private key is the seed. */
-static int identity_public(const Secret *seed, uint8_t ret_public[NODE_PUBLIC_KEY_SIZE])
+static int load_seed(const Secret *seed, EVP_PKEY **ret_key)
 {
     int r = crypto_secure_heap();
 
     if (r < 0)
         return r;
+    *ret_key = EVP_PKEY_new_raw_private_key_ex(crypto_context(), "ED25519", NULL, secret_bytes(seed), secret_size(seed));
+    return *ret_key ? 0 : -EIO;
+}
 
-    _cleanup_pkey_ EVP_PKEY *key =
-        EVP_PKEY_new_raw_private_key_ex(crypto_context(), "ED25519", NULL, secret_bytes(seed), secret_size(seed));
+int identity_public(const Secret *seed, uint8_t ret_public[NODE_PUBLIC_KEY_SIZE])
+{
+    _cleanup_pkey_ EVP_PKEY *key = NULL;
     size_t size = NODE_PUBLIC_KEY_SIZE;
+    int r = load_seed(seed, &key);
 
-    return key && EVP_PKEY_get_raw_public_key(key, ret_public, &size) == 1 && size == NODE_PUBLIC_KEY_SIZE ? 0 : -EIO;
+    if (r == 0 && (EVP_PKEY_get_raw_public_key(key, ret_public, &size) != 1 || size != NODE_PUBLIC_KEY_SIZE))
+        r = -EIO;
+    return r;
+}
+
+int identity_sign(const Secret *seed, const Bytes *message, uint8_t ret_signature[IDENTITY_SIGNATURE_SIZE])
+{
+    _cleanup_pkey_ EVP_PKEY *key = NULL;
+    _cleanup_md_ctx_ EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    size_t size = IDENTITY_SIGNATURE_SIZE;
+    int r = load_seed(seed, &key);
+
+    if (r == 0 && (!ctx || EVP_DigestSignInit_ex(ctx, NULL, NULL, crypto_context(), NULL, key, NULL) != 1 ||
+                   EVP_DigestSign(ctx, ret_signature, &size, message->data, message->size) != 1 || size != IDENTITY_SIGNATURE_SIZE))
+        r = -EIO;
+    return r;
+}
+
+int identity_verify(const uint8_t public_key[NODE_PUBLIC_KEY_SIZE], const Bytes *message, const uint8_t signature[IDENTITY_SIGNATURE_SIZE])
+{
+    _cleanup_pkey_ EVP_PKEY *key = EVP_PKEY_new_raw_public_key_ex(crypto_context(), "ED25519", NULL, public_key, NODE_PUBLIC_KEY_SIZE);
+    _cleanup_md_ctx_ EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+
+    if (!key || !ctx || EVP_DigestVerifyInit_ex(ctx, NULL, NULL, crypto_context(), NULL, key, NULL) != 1)
+        return -EIO;
+    ERR_set_mark();
+
+    int r = EVP_DigestVerify(ctx, signature, IDENTITY_SIGNATURE_SIZE, message->data, message->size) == 1 ? 0 : -EBADMSG;
+
+    ERR_pop_to_mark();
+    return r;
 }
 
 typedef int (*PublicHalf)(const Secret *private_key, uint8_t ret_public[NODE_PUBLIC_KEY_SIZE]);

@@ -207,10 +207,10 @@ static int judge(LoaderClient *loader, const Reply *reply, Problem *problem)
     return load_error_from_name(name) == LOAD_ERROR_REJECTED ? LOADER_E_REJECTED : -EAGAIN;
 }
 
-static int ask(LoaderClient *loader, const LoadInput *input, Problem *problem)
+static int ask_once(LoaderClient *loader, const char *method, const Layout *layout, const void *input, Problem *problem)
 {
     _cleanup_(reply_freep) Reply *reply = NULL;
-    int r = link_call_wait(loader->link, LOAD_METHOD("Load"), &load_input, input, clock_now() + LOADER_DEADLINE, &reply);
+    int r = link_call_wait(loader->link, method, layout, input, clock_now() + LOADER_DEADLINE, &reply);
 
     if (r == 0)
         return judge(loader, reply, problem);
@@ -220,6 +220,18 @@ static int ask(LoaderClient *loader, const LoadInput *input, Problem *problem)
     return problem_set(problem, -ECONNRESET, "the connection to the loader broke: %s", strerror(-r));
 }
 
+static int ask(LoaderClient *loader, const char *method, const Layout *layout, const void *input, Problem *problem)
+{
+    int r = -ECONNRESET;
+
+    for (unsigned attempt = 0; attempt < ATTEMPTS && r == -ECONNRESET; attempt++) {
+        r = reach(loader, problem);
+        if (r == 0)
+            r = ask_once(loader, method, layout, input, problem);
+    }
+    return r;
+}
+
 int loader_client_load(LoaderClient *loader, const KeyId *id, Problem *problem)
 {
     const LoadInput input = {
@@ -227,14 +239,15 @@ int loader_client_load(LoaderClient *loader, const KeyId *id, Problem *problem)
         .ring = (uint64_t)loader->ring,
         .separation = loader->config->separation,
     };
-    int r = -ECONNRESET;
 
-    for (unsigned attempt = 0; attempt < ATTEMPTS && r == -ECONNRESET; attempt++) {
-        r = reach(loader, problem);
-        if (r == 0)
-            r = ask(loader, &input, problem);
-    }
-    return r;
+    return ask(loader, LOAD_METHOD("Load"), &load_input, &input, problem);
+}
+
+int loader_client_load_identity(LoaderClient *loader, Problem *problem)
+{
+    const LoadIdentityInput input = {.ring = (uint64_t)loader->ring, .separation = loader->config->separation};
+
+    return ask(loader, LOAD_METHOD("LoadIdentity"), &load_identity_input, &input, problem);
 }
 
 static int beside_this_program(char **ret_path)

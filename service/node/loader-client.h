@@ -26,6 +26,9 @@ DEFINE_CLEANUP(LoaderClient, loader_client_free)
  * Errors: LOADER_E_REJECTED; -errno: not now (loader away, quota, custody not to be had …). The problem says why. */
 int loader_client_load(LoaderClient *loader, const KeyId *id, Problem *problem) _must_check_;
 
+/* Have the identity key put into the ring, as the loader finds it now. Otherwise as loader_client_load(). */
+int loader_client_load_identity(LoaderClient *loader, Problem *problem) _must_check_;
+
 /* The key quota of the loader's user, whom every share is charged to, as the loader told it last; zeros: it told none yet. Any thread. */
 void loader_client_quota(LoaderClient *loader, KeyringQuota *ret_quota);
 

@@ -20,6 +20,17 @@ const Layout load_input = {
     },
 };
 
+const Layout load_identity_input = {
+    "LoadIdentity",
+    sizeof(LoadIdentityInput),
+    (const Field[]){
+        PROTOCOL,
+        {"ring", FIELD_UINT, offsetof(LoadIdentityInput, ring), 1, INT32_MAX},
+        {"separation", FIELD_BOOL, offsetof(LoadIdentityInput, separation)},
+        {NULL},
+    },
+};
+
 const Layout load_output = {
     "Load",
     sizeof(LoadOutput),
@@ -45,6 +56,7 @@ const Layout load_error_detail = {
 
 const MethodLayout load_methods[] = {
     {"Load", &load_input, &load_output},
+    {"LoadIdentity", &load_identity_input, &load_output},
     {NULL},
 };
 

@@ -1,7 +1,7 @@
 /*
  * org.keyquorum.Load: what the node asks of the loader, on a socket between the two on one host. In varlink's language it is
- * org.keyquorum.Load.varlink (a test compares the two). The loader opens the sealed share that the node has stored and puts it into
- * the node's keyring; it never returns anything of the share.
+ * org.keyquorum.Load.varlink (a test compares the two). The loader opens the sealed share that the node has stored, or reads the
+ * node's identity key, and puts it into the node's keyring; it never returns anything of it.
  *
  * The parameters of every request, reply and error carry `protocol` = LOAD_PROTOCOL (a FIELD_CONSTANT; the structures do not hold it).
  */
@@ -23,7 +23,13 @@ typedef struct LoadInput {
     bool separation; /* the node believes that node and loader are different users; the loader refuses if that is not so */
 } LoadInput;
 
-/* The kernel's key quota of the loader's user, whom every share is charged to, after this load. 0: the loader cannot find it out. */
+typedef struct LoadIdentityInput {
+    uint64_t ring;
+    bool separation;
+} LoadIdentityInput;
+
+/* Of both methods. The kernel's key quota of the loader's user, whom every share is charged to, after this load. 0: the loader cannot find
+ * it out. */
 typedef struct LoadOutput {
     uint64_t keys_used, keys_max, bytes_used, bytes_max;
 } LoadOutput;
@@ -33,9 +39,9 @@ typedef struct LoadErrorDetail {
     char *reason; /* one sentence for people; never anything of the share */
 } LoadErrorDetail;
 
-extern const Layout load_input, load_output, load_error_detail;
+extern const Layout load_input, load_identity_input, load_output, load_error_detail;
 
-/* The one method; ended by a NULL name. */
+/* The methods; ended by a NULL name. */
 extern const MethodLayout load_methods[];
 
 typedef enum LoadError {

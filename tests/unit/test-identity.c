@@ -26,7 +26,7 @@ static void put(const char *path, const void *content, size_t size)
 /* RFC 7748 §6.1 (Alice) and RFC 8032 §7.1 (TEST 1). */
 static const char *const sealing_private = "77076d0a7318a57d3c16c17251b26645df4b86f0d9ae92f8e52a0e16a7ee5e8a";
 static const char *const identity_private = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60";
-static const char *const identity_public = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+static const char *const identity_key_public = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
 
 static void place_new(Place *place)
 {
@@ -78,7 +78,7 @@ START_TEST(identity_key_is_used_in_locked_memory)
     ck_assert_msg(read_identity(&place, public_key, &problem) == 0, "%s", problem.text);
     ck_assert(CRYPTO_secure_malloc_initialized());
     hex_encode(public_key, sizeof(public_key), text);
-    ck_assert_str_eq(text, identity_public);
+    ck_assert_str_eq(text, identity_key_public);
 }
 END_TEST
 
@@ -143,8 +143,37 @@ START_TEST(public_keys_stand_beside_the_configuration)
 }
 END_TEST
 
+/* RFC 8032 §7.1, TEST 1: the empty message. */
+START_TEST(signatures_are_of_the_key_and_the_message)
+{
+    static const char *const expected = "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46b"
+                                        "d25bf5f0595bbe24655141438e7a100b";
+    uint8_t seed_bytes[32], public_key[NODE_PUBLIC_KEY_SIZE], signature[IDENTITY_SIGNATURE_SIZE];
+    char text[2 * IDENTITY_SIGNATURE_SIZE + 1];
+    const Bytes empty = {0}, other = {(uint8_t *)"a", 1};
+    _cleanup_secret_ Secret *seed = NULL;
+
+    ck_assert_int_eq(hex_decode(identity_private, seed_bytes, sizeof(seed_bytes)), 0);
+    ck_assert_int_eq(secret_new_copy(seed_bytes, sizeof(seed_bytes), &seed), 0);
+    ck_assert_int_eq(identity_public(seed, public_key), 0);
+    hex_encode(public_key, sizeof(public_key), text);
+    ck_assert_str_eq(text, identity_key_public);
+    ck_assert_int_eq(identity_sign(seed, &empty, signature), 0);
+    hex_encode(signature, sizeof(signature), text);
+    ck_assert_str_eq(text, expected);
+    ck_assert_int_eq(identity_verify(public_key, &empty, signature), 0);
+    ck_assert_int_eq(identity_verify(public_key, &other, signature), -EBADMSG);
+    signature[0] ^= 1;
+    ck_assert_int_eq(identity_verify(public_key, &empty, signature), -EBADMSG);
+    signature[0] ^= 1;
+    ck_assert_int_eq(hex_decode("3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c", public_key, sizeof(public_key)), 0);
+    ck_assert_int_eq(identity_verify(public_key, &empty, signature), -EBADMSG);
+}
+END_TEST
+
 static void add_tests(TCase *cases)
 {
+    tcase_add_test(cases, signatures_are_of_the_key_and_the_message);
     tcase_add_test(cases, public_keys_stand_beside_the_configuration);
     tcase_add_test(cases, identity_key_is_used_in_locked_memory);
     tcase_add_test(cases, private_keys_are_private);

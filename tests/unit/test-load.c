@@ -186,7 +186,7 @@ static int stop_loader(Loader *loader, char *ret_words, size_t size)
 }
 
 /* Keyring custody: the share itself counts, and the quota is its loader's user's. */
-static void check_quota(const Reply *reply)
+static void check_quota(const Reply *reply, size_t bytes)
 {
     char field[MESSAGE_FIELD_NAME_MAX] = "";
     LoadOutput output;
@@ -194,28 +194,42 @@ static void check_quota(const Reply *reply)
     ck_assert_msg(reply_parse(reply, &load_output, &output, field) == 0, "%s", field);
     ck_assert_uint_ge(output.keys_used, 1);
     ck_assert_uint_ge(output.keys_max, output.keys_used);
-    ck_assert_uint_ge(output.bytes_used, SHARE_SIZE);
+    ck_assert_uint_ge(output.bytes_used, bytes);
     ck_assert_uint_ge(output.bytes_max, output.bytes_used);
 }
 
 /* One request; what went wrong is put into `ret_reason`. */
-static LoadError request(Link *link, const Scene *scene, bool separation, char ret_reason[LOAD_REASON_SIZE_MAX + 1])
+static LoadError request_by(Link *link, const char *method, const Layout *layout, const void *input,
+                            char ret_reason[LOAD_REASON_SIZE_MAX + 1])
 {
-    const LoadInput input = {{(uint8_t *)scene->id.bytes, KEY_ID_SIZE}, (uint64_t)scene->ring, separation};
     _cleanup_(reply_freep) Reply *reply = NULL;
     char field[MESSAGE_FIELD_NAME_MAX];
     LoadErrorDetail detail = {0};
 
     ret_reason[0] = '\0';
-    ck_assert_int_eq(link_call_wait(link, LOAD_METHOD("Load"), &load_input, &input, clock_now() + 20 * MICROSECONDS_PER_SECOND, &reply), 0);
+    ck_assert_int_eq(link_call_wait(link, method, layout, input, clock_now() + 20 * MICROSECONDS_PER_SECOND, &reply), 0);
     if (!reply_error(reply)) {
-        check_quota(reply);
+        check_quota(reply, layout == &load_input ? SHARE_SIZE : KEYRING_IDENTITY_SIZE);
         return LOAD_ERROR_NONE;
     }
     ck_assert_int_eq(reply_parse(reply, &load_error_detail, &detail, field), 0);
     (void)snprintf(ret_reason, LOAD_REASON_SIZE_MAX + 1, "%s", detail.reason);
     message_clear(&load_error_detail, &detail);
     return load_error_from_name(reply_error(reply));
+}
+
+static LoadError request(Link *link, const Scene *scene, bool separation, char ret_reason[LOAD_REASON_SIZE_MAX + 1])
+{
+    const LoadInput input = {{(uint8_t *)scene->id.bytes, KEY_ID_SIZE}, (uint64_t)scene->ring, separation};
+
+    return request_by(link, LOAD_METHOD("Load"), &load_input, &input, ret_reason);
+}
+
+static LoadError request_identity(Link *link, const Scene *scene, bool separation, char ret_reason[LOAD_REASON_SIZE_MAX + 1])
+{
+    const LoadIdentityInput input = {(uint64_t)scene->ring, separation};
+
+    return request_by(link, LOAD_METHOD("LoadIdentity"), &load_identity_input, &input, ret_reason);
 }
 
 static void assert_power(const Scene *scene)
@@ -572,8 +586,75 @@ START_TEST(quota_of_the_loader_is_used_up)
 }
 END_TEST
 
+/* ---- The identity key ----------------------------------------------------------------------------------------------------- */
+
+static void put_identity(const Scene *scene, uint8_t byte, size_t size)
+{
+    uint8_t seed[2 * KEYRING_IDENTITY_SIZE];
+
+    memset(seed, byte, sizeof(seed));
+    put_file(scene, "identity-key", seed, size, 0600);
+}
+
+static void assert_identity(const Scene *scene, uint8_t byte)
+{
+    _cleanup_secret_ Secret *seed = NULL;
+    uint8_t expected[KEYRING_IDENTITY_SIZE];
+    Problem problem = PROBLEM_INIT;
+
+    memset(expected, byte, sizeof(expected));
+    ck_assert_msg(keyring_identity_read(scene->ring, &seed, &problem) == 0, "%s", problem.text);
+    ck_assert_uint_eq(secret_size(seed), sizeof(expected));
+    ck_assert_mem_eq(secret_bytes(seed), expected, sizeof(expected));
+}
+
+/* After a rotation the new one takes the old one's place. */
+START_TEST(identity_key_from_disk_to_ring)
+{
+    _cleanup_scene_ Scene scene = scene_new();
+    char reason[LOAD_REASON_SIZE_MAX + 1], words[1024];
+    Loader loader;
+
+    make_ring(&scene);
+    ck_assert_int_eq(keyring_identity_read(scene.ring, &(Secret *){NULL}, NULL), KEYRING_E_GONE);
+    loader = start_loader(&scene);
+    put_identity(&scene, 7, KEYRING_IDENTITY_SIZE);
+    for (int i = 0; i < 2; i++)
+        ck_assert_msg(request_identity(loader.link, &scene, false, reason) == LOAD_ERROR_NONE, "%s", reason);
+    assert_identity(&scene, 7);
+    put_identity(&scene, 8, KEYRING_IDENTITY_SIZE);
+    ck_assert_msg(request_identity(loader.link, &scene, false, reason) == LOAD_ERROR_NONE, "%s", reason);
+    assert_identity(&scene, 8);
+    ck_assert_int_eq(stop_loader(&loader, words, sizeof(words)), 0);
+    assert_identity(&scene, 8);
+}
+END_TEST
+
+START_TEST(identity_key_wrong)
+{
+    _cleanup_scene_ Scene scene = scene_new();
+    char reason[LOAD_REASON_SIZE_MAX + 1], words[1024];
+    Loader loader;
+
+    make_ring(&scene);
+    loader = start_loader(&scene);
+    ck_assert_int_eq(request_identity(loader.link, &scene, false, reason), LOAD_ERROR_UNAVAILABLE);
+    ck_assert_ptr_nonnull(strstr(reason, "the identity key: "));
+    put_identity(&scene, 7, KEYRING_IDENTITY_SIZE + 1);
+    ck_assert_int_eq(request_identity(loader.link, &scene, false, reason), LOAD_ERROR_REJECTED);
+    ck_assert_ptr_nonnull(strstr(reason, "33 bytes; it must have 32"));
+    put_identity(&scene, 7, KEYRING_IDENTITY_SIZE);
+    ck_assert_int_eq(request_identity(loader.link, &scene, true, reason), LOAD_ERROR_FORBIDDEN);
+    scene.ring = 1;
+    ck_assert_int_ne(request_identity(loader.link, &scene, false, reason), LOAD_ERROR_NONE);
+    ck_assert_int_eq(stop_loader(&loader, words, sizeof(words)), 0);
+}
+END_TEST
+
 static void add_tests(TCase *cases)
 {
+    tcase_add_test(cases, identity_key_from_disk_to_ring);
+    tcase_add_test(cases, identity_key_wrong);
     tcase_add_test(cases, from_disk_to_ring);
     tcase_add_test(cases, share_not_there);
     tcase_add_test(cases, share_under_another_name);
