@@ -22,8 +22,9 @@ typedef enum JournalField {
     JOURNAL_FAILED, /* how many of COUNT's kind failed */
     JOURNAL_SECONDS,
     JOURNAL_PERMISSIONS,
-    JOURNAL_PIN,  /* of a TLS key: SHA-256 of its public key, in base64 as on cards */
-    JOURNAL_PEER, /* network address and port of the other end */
+    JOURNAL_PIN,      /* of a TLS key: SHA-256 of its public key, in base64 as on cards */
+    JOURNAL_PEER,     /* network address and port of the other end */
+    JOURNAL_REPAIRED, /* of a repair: the node whose share is made anew */
     JOURNAL_FIELD_MAX,
 } JournalField;
 
@@ -54,6 +55,9 @@ typedef enum JournalEvent {
     EVENT_PERMISSION_DENIED,
     EVENT_REPEATED,
     EVENT_PEERS_CHANGED,
+    EVENT_APPROVAL_GIVEN,
+    EVENT_APPROVAL_WITHDRAWN,
+    EVENT_APPROVAL_USED,
     EVENT_PIN_WRONG,
     EVENT_PIN_LOCKED,
     EVENT_PIN_RESET,

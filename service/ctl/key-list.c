@@ -12,7 +12,7 @@ static void print_key(const QuorumKey *key)
     char id[2 * KEY_ID_SIZE + 1], type[32], cka_id[17];
 
     key_id_format(quorum_key_id(key), id);
-    key_text_type(key, type);
+    key_text_type(header, type);
     key_text_id(&record->private_id, cka_id, sizeof(cka_id));
     printf("%.*s  ", ID_SHOWN, id);
     terminal_print(record->private_label, 24);

@@ -58,7 +58,7 @@ static void print_text(const QuorumKey *key, const Roster *roster, const char *p
     char id[2 * KEY_ID_SIZE + 1], type[32];
 
     key_id_format(quorum_key_id(key), id);
-    key_text_type(key, type);
+    key_text_type(header, type);
     print_field("Key", id);
     print_record(quorum_key_record(key));
     print_field("Type", type);

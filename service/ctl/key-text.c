@@ -8,16 +8,16 @@
 #include "base/evp.h"
 #include "threshold/rsa-public.h"
 
-static const char *algorithm_name(const QuorumKey *key)
+static const char *algorithm_name(const Header *header)
 {
-    const Scheme *scheme = threshold_scheme_by_algorithm(quorum_key_header(key)->parameters.algorithm);
+    const Scheme *scheme = threshold_scheme_by_algorithm(header->parameters.algorithm);
 
     return scheme ? threshold_scheme_name(scheme) : "unknown";
 }
 
-void key_text_type(const QuorumKey *key, char ret_text[32])
+void key_text_type(const Header *header, char ret_text[32])
 {
-    (void)snprintf(ret_text, 32, "%.16s-%u", algorithm_name(key), quorum_key_header(key)->parameters.bits);
+    (void)snprintf(ret_text, 32, "%.16s-%u", algorithm_name(header), header->parameters.bits);
     for (char *at = ret_text; *at; at++)
         *at = (char)toupper((unsigned char)*at);
 }
@@ -51,7 +51,7 @@ Document *key_text_document(const QuorumKey *key)
     document_hex(document, "ckaId", record->private_id.data, record->private_id.size);
     document_hex(document, "publicCkaId", record->public_id.data, record->public_id.size);
     document_flag(document, "publicHidden", record->public_hidden);
-    document_text(document, "algorithm", algorithm_name(key));
+    document_text(document, "algorithm", algorithm_name(header));
     document_number(document, "bits", header->parameters.bits);
     document_number(document, "nodes", header->parameters.n);
     document_number(document, "threshold", header->parameters.k);

@@ -5,7 +5,7 @@
 #include "quorum/quorum.h"
 
 /* "RSA-2048". */
-void key_text_type(const QuorumKey *key, char ret_text[32]);
+void key_text_type(const Header *header, char ret_text[32]);
 /* "01ab" of a CKA_ID, cut where it is longer than `size` - 1 characters. */
 void key_text_id(const Bytes *id, char *ret_text, size_t size);
 Document *key_text_document(const QuorumKey *key);

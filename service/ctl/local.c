@@ -147,7 +147,7 @@ static bool is_named(const NodeKeyEntry *entry, const char *text)
 
 typedef struct Search {
     const char *text;
-    KeyId id;
+    LocalKey key;
     size_t n_found;
 } Search;
 
@@ -165,7 +165,8 @@ static int search_page(LocalNode *node, Search *search, Bytes *after, bool *ret_
 
     for (size_t i = 0; i < output.keys.count; i++)
         if (strcmp(entries[i].state, "destroyed") != 0 && is_named(&entries[i], search->text)) {
-            memcpy(search->id.bytes, entries[i].key.data, sizeof(search->id.bytes));
+            memcpy(search->key.id.bytes, entries[i].key.data, sizeof(search->key.id.bytes));
+            (void)snprintf(search->key.label, sizeof(search->key.label), "%s", entries[i].record.private_label);
             search->n_found++;
         }
     *ret_more = output.more && output.keys.count > 0;
@@ -176,7 +177,7 @@ static int search_page(LocalNode *node, Search *search, Bytes *after, bool *ret_
     return 0;
 }
 
-int local_key(LocalNode *node, const char *text, KeyId *ret_id, Problem *problem)
+int local_find_key(LocalNode *node, const char *text, LocalKey *ret_key, Problem *problem)
 {
     _cleanup_bytes_ Bytes after = {0};
     Search search = {.text = text};
@@ -192,6 +193,16 @@ int local_key(LocalNode *node, const char *text, KeyId *ret_id, Problem *problem
     if (search.n_found > 1)
         return problem_set(problem, -EINVAL, "'%s' fits %zu keys: give more of the key id, as 'kqctl key list' shows it", text,
                            search.n_found);
-    *ret_id = search.id;
+    *ret_key = search.key;
     return 0;
+}
+
+int local_key(LocalNode *node, const char *text, KeyId *ret_id, Problem *problem)
+{
+    LocalKey key;
+    int r = local_find_key(node, text, &key, problem);
+
+    if (r == 0)
+        *ret_id = key.id;
+    return r;
 }

@@ -6,6 +6,12 @@
 #include "wire/link.h"
 #include "wire/node-interface.h"
 
+/* A key as the node lists it. */
+typedef struct LocalKey {
+    KeyId id;
+    char label[NODE_LABEL_SIZE_MAX + 1];
+} LocalKey;
+
 typedef struct LocalNode {
     NodeConfig config;
     Link *link;
@@ -27,4 +33,6 @@ int local_call(LocalNode *node, const char *method, const Layout *input, const v
 int local_status(LocalNode *node, NodeStatusOutput *ret_status, Problem *problem) _must_check_;
 /* The key of this node that `text` names: its key id, the id's first digits (at least 8), or its label. Errors: QUORUM_E_UNKNOWN_KEY;
  * -EINVAL several keys fit; local_call()'s. */
+int local_find_key(LocalNode *node, const char *text, LocalKey *ret_key, Problem *problem) _must_check_;
+/* Its id only. */
 int local_key(LocalNode *node, const char *text, KeyId *ret_id, Problem *problem) _must_check_;

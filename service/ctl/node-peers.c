@@ -6,6 +6,7 @@
 #include "ctl/cards.h"
 #include "ctl/document.h"
 #include "ctl/local.h"
+#include "ctl/peers.h"
 #include "ctl/terminal.h"
 
 /* ---- Which cards ---- */
@@ -135,7 +136,7 @@ static int set_peers(LocalNode *node, Deck *deck, Problem *problem)
 
 /* ---- node peers ---- */
 
-static void fingerprint_of(const NodePeer *peer, char ret_text[40])
+void peer_fingerprint(const NodePeer *peer, char ret_text[40])
 {
     NodeCard card = {.address = peer->address}; /* borrowed */
 
@@ -152,7 +153,7 @@ static void print_text(const NodePeer *peers, size_t n)
     for (size_t i = 0; i < n; i++) {
         char fingerprint[40];
 
-        fingerprint_of(&peers[i], fingerprint);
+        peer_fingerprint(&peers[i], fingerprint);
         printf("%2" PRIu64 "  ", peers[i].index);
         terminal_print(peers[i].name, 16);
         printf(" %s  ", fingerprint);
@@ -171,7 +172,7 @@ static void print_document(const NodePeer *peers, size_t n)
         Document *peer = document_new();
         char fingerprint[40];
 
-        fingerprint_of(&peers[i], fingerprint);
+        peer_fingerprint(&peers[i], fingerprint);
         document_text(peer, "name", peers[i].name);
         document_number(peer, "index", peers[i].index);
         document_text(peer, "address", peers[i].address);

@@ -61,6 +61,11 @@ static const Option options[OPTION_MAX] = {
     [OPTION_DESTROYED_FILE] = {"destroyed", "FILE",
                                "ids of keys destroyed since, which must not come back: see key list --destroyed; 'none': there are none"},
     [OPTION_RESTORE_DIRECTORY] = {"directory", "DIR", "where to put a node that was made with --no-separation"},
+    [OPTION_REFRESH] = {"refresh", "KEY", "new shares of this key, at all nodes"},
+    [OPTION_REPAIR] = {"repair", "KEY", "one node's share of this key, made anew by others"},
+    [OPTION_OF] = {"of", "NODE", "the node whose share is made anew: its name or its index"},
+    [OPTION_LIST] = {"list", NULL, "list what is approved at this node"},
+    [OPTION_WITHDRAW] = {"withdraw", NULL, "take the approval back"},
 };
 
 _Static_assert(OPTION_MAX <= 64, "an OptionSet has a bit for each");

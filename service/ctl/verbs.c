@@ -19,6 +19,8 @@ static const Verb verbs[] = {
     {"node lock", "KEY", "have this node sign with a key only while it is unlocked", 1, 1, 0, THIS_NODE, verb_node_lock},
     {"node unlock", "KEY", "let this node sign with a locked key for a while", 1, 1, 0, B(FOR) | B(COUNT) | B(PERMANENTLY) | THIS_NODE,
      verb_node_unlock},
+    {"node approve", "", "approve, at this node, that shares of a key are made anew", 0, 0, 0,
+     B(REFRESH) | B(REPAIR) | B(OF) | B(LIST) | B(WITHDRAW) | B(YES) | B(JSON) | THIS_NODE, verb_node_approve},
     {"node reset-pin", "", "replace a PIN that is forgotten or locked, at this node", 0, 0, 0, B(PIN_FILE) | B(PIN_VERSION) | THIS_NODE,
      verb_node_reset_pin},
     {"node backup", "FILE", "write all that makes up a node to a file, for node restore; the node may run", 1, 1, 0, THIS_NODE,

@@ -9,6 +9,7 @@
 #include "base/node-config.h"
 #include "dbus/bus-connection.h"
 #include "keyring/keyring.h"
+#include "node/approvals.h"
 #include "node/audit.h"
 #include "node/callers.h"
 #include "node/change.h"
@@ -36,6 +37,7 @@ struct Node {
     Clients clients;        /* the same */
     bool unpublished;       /* the gate does not know it as it is; the same */
     Peers peers;            /* the same */
+    Approvals approvals;    /* given by operators of this host */
     Client *callers;        /* the connections */
     unsigned nonce_batches; /* of all connections, with those that left the stock and are in use still (nonces.h) */
     uint64_t nonce_number;  /* of the next batch */

@@ -236,8 +236,13 @@ static void work_set_peers(Change *change)
 
 static void done_set_peers(Change *change)
 {
-    if (change->outcome.error == NODE_ERROR_NONE)
-        change->node->peers = ((PeersChange *)change)->peers;
+    Node *node = change->node;
+
+    if (change->outcome.error != NODE_ERROR_NONE)
+        return;
+    node->peers = ((PeersChange *)change)->peers;
+    if (approvals_clear(&node->approvals, lock_now()) > 0)
+        journal_log(LOG_NOTICE, "what was approved here is approved no more: it was for other nodes, maybe");
 }
 
 static const ChangeClass set_peers = {.what = "makes other nodes known",

@@ -50,6 +50,9 @@ enum {
     ROW(ListPeers, NEED_NOTHING, LOCALLY, node_no_parameters, node_peers, op_list_peers)                                                   \
     ROW(LockKey, NEED_NOTHING, LOCALLY, node_key_input, node_no_parameters, op_lock_key)                                                   \
     ROW(UnlockKey, NEED_NOTHING, LOCALLY, node_unlock_input, node_no_parameters, op_unlock_key)                                            \
+    ROW(ApproveRun, NEED_NOTHING, LOCALLY, node_approve_input, node_no_parameters, op_approve_run)                                         \
+    ROW(WithdrawApproval, NEED_NOTHING, LOCALLY, node_withdraw_input, node_no_parameters, op_withdraw_approval)                            \
+    ROW(ListApprovals, NEED_NOTHING, LOCALLY, node_no_parameters, node_approvals_output, op_list_approvals)                                \
     ROW(GetCommitments, NEED_LOGIN, SIGN, node_get_commitments_input, node_commitments_output, op_get_commitments)                         \
     ROW(SignShare, NEED_LOGIN, SIGN, node_sign_share_input, node_sign_share_output, op_sign_share)
 

@@ -36,6 +36,9 @@ int op_set_peers(Node *node, ServerCall *call, Client *client, const void *param
 int op_list_peers(Node *node, ServerCall *call, Client *client, const void *parameters);
 int op_lock_key(Node *node, ServerCall *call, Client *client, const void *parameters);
 int op_unlock_key(Node *node, ServerCall *call, Client *client, const void *parameters);
+int op_approve_run(Node *node, ServerCall *call, Client *client, const void *parameters);
+int op_withdraw_approval(Node *node, ServerCall *call, Client *client, const void *parameters);
+int op_list_approvals(Node *node, ServerCall *call, Client *client, const void *parameters);
 
 /* Reply with an error of the interface. */
 int op_fail(ServerCall *call, NodeError error, const char *format, ...) _printf_(3, 4);
@@ -48,4 +51,7 @@ int op_change(Lane *lane, size_t size, const ChangeClass *class, Node *node, Ser
 
 /* The key with that id, or NULL after the outcome (UnknownKey, KeyDestroyed) is set. */
 Key *op_find_key(Node *node, const KeyId *id, Outcome *outcome);
+/* A run of that client has come to the point where it gives or stores something: the approval serves no other. Logged. false: there is none
+ * any more. */
+bool op_use_approval(Node *node, const Client *client, const Approval *approval) _must_check_;
 KeyId op_key_id(const Bytes *bytes); /* NODE_KEY_ID_SIZE of them: the layouts say so */

@@ -261,6 +261,29 @@ const Layout node_unlock_input = LAYOUT("UnlockKey", NodeUnlockInput,
     ROW(UINT,  NodeUnlockInput, count,       "count",       ANY),
     ROW(BOOL,  NodeUnlockInput, permanently, "permanently", OPTIONAL));
 
+const Layout node_approve_input = LAYOUT("ApproveRun", NodeApprovalInput,
+    PROTOCOL,
+    ROW(STRING, NodeApprovalInput, kind,         "kind",        TEXT),
+    ROW(BYTES,  NodeApprovalInput, key,          "key",         EXACTLY(NODE_KEY_ID_SIZE)),
+    ROW(UINT,   NodeApprovalInput, lost,         "lost",        INDEX, OPTIONAL),
+    ROW(BYTES,  NodeApprovalInput, identity_key, "identityKey", EXACTLY(NODE_PUBLIC_KEY_SIZE), OPTIONAL));
+
+const Layout node_withdraw_input = LAYOUT("WithdrawApproval", NodeApprovalInput,
+    PROTOCOL,
+    ROW(STRING, NodeApprovalInput, kind, "kind", TEXT),
+    ROW(BYTES,  NodeApprovalInput, key,  "key",  EXACTLY(NODE_KEY_ID_SIZE)),
+    ROW(UINT,   NodeApprovalInput, lost, "lost", INDEX, OPTIONAL));
+
+const Layout node_approval_entry = LAYOUT("Approval", NodeApprovalEntry,
+    ROW(STRING, NodeApprovalEntry, kind,    "kind",    TEXT),
+    ROW(BYTES,  NodeApprovalEntry, key,     "key",     EXACTLY(NODE_KEY_ID_SIZE)),
+    ROW(UINT,   NodeApprovalEntry, lost,    "lost",    INDEX, OPTIONAL),
+    ROW(UINT,   NodeApprovalEntry, seconds, "seconds", ANY));
+
+const Layout node_approvals_output = LAYOUT("ListApprovals", NodeApprovalsOutput,
+    PROTOCOL,
+    ROW(LIST, NodeApprovalsOutput, approvals, "approvals", UP_TO(NODE_APPROVALS_MAX), &node_approval_entry));
+
 const Layout node_error_detail = LAYOUT("error", NodeErrorDetail,
     PROTOCOL,
     ROW(STRING, NodeErrorDetail, reason, "reason", UP_TO(NODE_REASON_SIZE_MAX)),
@@ -294,6 +317,9 @@ const MethodLayout node_methods[] = {
     {"BeginRun",          &node_begin_run_input,    &node_begin_run_output},
     {"ContinueRun",       &node_continue_run_input, &node_continue_run_output},
     {"EndRun",            &node_run_input,          &node_no_parameters},
+    {"ApproveRun",        &node_approve_input,      &node_no_parameters},
+    {"WithdrawApproval",  &node_withdraw_input,     &node_no_parameters},
+    {"ListApprovals",     &node_no_parameters,      &node_approvals_output},
     {NULL},
 };
 
@@ -332,7 +358,27 @@ static const char *const permission_names[NODE_PERMISSION_MAX] = {
     [NODE_PERMISSION_ADMIN]    = "admin",
 };
 
+static const char *const run_kind_names[NODE_RUN_KIND_MAX] = {
+    [NODE_RUN_GENERATE] = "generate",
+    [NODE_RUN_REFRESH]  = "refresh",
+    [NODE_RUN_REPAIR]   = "repair",
+};
+
 /* clang-format on */
+
+const char *node_run_kind_name(NodeRunKind kind)
+{
+    return (unsigned)kind < NODE_RUN_KIND_MAX ? run_kind_names[kind] : NULL;
+}
+
+NodeRunKind node_run_kind_from_name(const char *name)
+{
+    NodeRunKind kind = 0;
+
+    while (kind < NODE_RUN_KIND_MAX && strcmp(run_kind_names[kind], name) != 0)
+        kind++;
+    return kind;
+}
 
 const char *node_permission_name(NodePermission permission)
 {

@@ -42,6 +42,7 @@
 #define NODE_TLS_PINS_MAX       2  /* of one client: the second is for a rotation under way */
 #define NODE_ADDRESS_SIZE_MAX   128
 #define NODE_CLIENTS_MAX        128 /* authorized at one node */
+#define NODE_APPROVALS_MAX      16  /* at one node */
 #define NODE_LIST_MAX           500 /* entries of one ListKeys reply; fewer when the reply would pass FRAME_SIZE_MAX otherwise */
 
 /* The end of the year 9999, which a date with four digits for the year can say. */
@@ -193,8 +194,20 @@ typedef struct NodeRunMessage {
     Bytes message;
 } NodeRunMessage;
 
+/* What a run is for: "generate", "refresh", "repair". */
+typedef enum NodeRunKind {
+    NODE_RUN_GENERATE,
+    NODE_RUN_REFRESH,
+    NODE_RUN_REPAIR,
+    NODE_RUN_KIND_MAX,
+} NodeRunKind;
+
+const char *node_run_kind_name(NodeRunKind kind);
+/* NODE_RUN_KIND_MAX: there is none of that name. */
+NodeRunKind node_run_kind_from_name(const char *name);
+
 typedef struct NodeBeginRunInput {
-    char *kind;        /* "generate", "refresh", "repair" */
+    char *kind;
     Bytes key;         /* refresh, repair: which; otherwise empty */
     Bytes header;      /* repair: its common header; otherwise empty */
     uint64_t lost;     /* repair: index of the node whose share is made anew; otherwise 0 */
@@ -294,6 +307,25 @@ typedef struct NodeUnlockInput {
     bool permanently;
 } NodeUnlockInput;
 
+/* What an operator approves: one run. Of ApproveRun and WithdrawApproval. */
+typedef struct NodeApprovalInput {
+    char *kind; /* "refresh", "repair" */
+    Bytes key;
+    uint64_t lost;      /* repair: index of the node whose share is made anew; otherwise 0 */
+    Bytes identity_key; /* repair: of that node, as the operator has seen it; otherwise empty; not part of WithdrawApproval, then empty */
+} NodeApprovalInput;
+
+typedef struct NodeApprovalEntry {
+    char *kind;
+    Bytes key;
+    uint64_t lost;
+    uint64_t seconds; /* until it expires */
+} NodeApprovalEntry;
+
+typedef struct NodeApprovalsOutput {
+    List approvals; /* NodeApprovalEntry, in the order in which they were given */
+} NodeApprovalsOutput;
+
 /* Parameters of every error of this interface. */
 typedef struct NodeErrorDetail {
     char *reason;    /* one sentence for people */
@@ -308,7 +340,8 @@ extern const Layout node_hello_input, node_hello_output, node_status_output, nod
     node_record, node_key_entry, node_announce_input, node_authorize_input, node_name_input, node_client_entry, node_clients_output,
     node_peer, node_peers, node_unlock_input, node_get_commitments_input, node_commitments_output, node_sign_share_input,
     node_sign_share_output, node_run_message, node_begin_run_input, node_begin_run_output, node_continue_run_input,
-    node_continue_run_output, node_run_input, node_no_parameters;
+    node_continue_run_output, node_run_input, node_approve_input, node_withdraw_input, node_approval_entry, node_approvals_output,
+    node_no_parameters;
 
 /* Every method of the interface with its layouts; ended by a NULL name. */
 extern const MethodLayout node_methods[];

@@ -264,6 +264,8 @@ START_TEST(some_things_are_for_this_host_alone)
     const NodeNameInput name = {(char *)"ns1"};
     const NodePeers peers = {0};
     const NodeUnlockInput unlock = {SOME_KEY, 1, 1, false};
+    const NodeApprovalInput approve = {(char *)"refresh", SOME_KEY, 0, {0}};
+    const NodeApprovalInput withdraw = {(char *)"repair", SOME_KEY, 2, {0}};
     const NodeInitTokenInput reset = {{node.token, sizeof(node.token)}, node.index, node.n, node.k, verifier, true, 1};
     const Guarded table[] = {
         {"AuthorizeClient", NULL, &authorize},
@@ -273,6 +275,9 @@ START_TEST(some_things_are_for_this_host_alone)
         {"ListPeers", NULL, NULL},
         {"LockKey", NULL, &key_input},
         {"UnlockKey", NULL, &unlock},
+        {"ApproveRun", NULL, &approve},
+        {"WithdrawApproval", NULL, &withdraw},
+        {"ListApprovals", NULL, NULL},
         {"InitToken", NULL, &reset},
     };
 

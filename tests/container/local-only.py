@@ -23,6 +23,10 @@ CALLS = [  # method, parameters; each must be refused as NotLocal
     ("LockKey", {"key": ZERO}),
     ("UnlockKey", {"key": ZERO, "seconds": 60, "count": 0, "permanently": False}),
     ("UnlockKey", {"key": ZERO, "seconds": 0, "count": 0, "permanently": True}),
+    ("ApproveRun", {"kind": "refresh", "key": ZERO}),
+    ("ApproveRun", {"kind": "repair", "key": ZERO, "lost": 2, "identityKey": ZERO}),
+    ("WithdrawApproval", {"kind": "refresh", "key": ZERO}),
+    ("ListApprovals", {}),
 ]
 
 

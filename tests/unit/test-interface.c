@@ -10,7 +10,7 @@
 
 #define NAME_MAX_SIZE 64
 #define MEMBERS_MAX   32
-#define ITEMS_MAX     64
+#define ITEMS_MAX     96
 
 typedef struct Member {
     char name[NAME_MAX_SIZE], type[NAME_MAX_SIZE];
@@ -204,7 +204,8 @@ static void check_documented(const Interface *interface)
 
 START_TEST(node_is_as_described)
 {
-    static const Layout *const types[] = {&node_record, &node_key_entry, &node_client_entry, &node_peer, &node_run_message};
+    static const Layout *const types[] = {&node_record, &node_key_entry,   &node_client_entry,
+                                          &node_peer,   &node_run_message, &node_approval_entry};
     Interface *interface = read_interface(node_interface_description);
 
     ck_assert_str_eq(interface->name, NODE_INTERFACE);
