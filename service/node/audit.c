@@ -68,6 +68,14 @@ void audit_tell(Audit *audit)
     (void)sd_event_source_set_enabled(audit->timer, SD_EVENT_OFF);
 }
 
+/* Then the digest is for the audit alone. */
+static bool signs_messages(const Key *key)
+{
+    const Scheme *scheme = header_scheme(&key->stored.common);
+
+    return scheme && !threshold_scheme_has_dealer(scheme);
+}
+
 static void tell_each(const char *client, const Key *key, const Digest *digest, const Outcome *outcome)
 {
     char id[2 * KEY_ID_SIZE + 1], digits[2 * DIGEST_SIZE_MAX + 1];
@@ -81,7 +89,7 @@ static void tell_each(const char *client, const Key *key, const Digest *digest, 
         [JOURNAL_LABEL] = key->stored.has_record ? key->stored.record.private_label : NULL,
         [JOURNAL_HASH] = hash_name(digest->hash),
         [JOURNAL_DIGEST] = digits,
-        [JOURNAL_ENCODING] = encoding_name(digest->encoding),
+        [JOURNAL_ENCODING] = signs_messages(key) ? "message" : encoding_name(digest->encoding),
         [JOURNAL_RESULT] = outcome_name(outcome),
     };
 
