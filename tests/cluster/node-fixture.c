@@ -133,6 +133,27 @@ unsigned test_node_count_files(const TestNode *node, const char *suffix)
     return count;
 }
 
+int32_t test_node_ring(const TestNode *node)
+{
+    char path[PATH_MAX], line[1024];
+    int32_t ring = 0;
+
+    test_node_path(node, "log", path);
+
+    FILE *file = fopen(path, "r");
+
+    ck_assert_ptr_nonnull(file);
+    while (fgets(line, sizeof(line), file)) {
+        const char *at = strstr(line, ", ring ");
+
+        if (at)
+            ring = atoi(at + strlen(", ring "));
+    }
+    (void)fclose(file);
+    ck_assert_int_gt(ring, 0);
+    return ring;
+}
+
 /* ---- The process ---- */
 
 static void check_variables(void)

@@ -52,6 +52,8 @@ TestNode test_node_running(void);
 /* Does the text stand in its log? */
 bool test_node_logged(const TestNode *node, const char *text);
 unsigned test_node_count_logged(const TestNode *node, const char *text);
+/* The serial number of its ring, from the log. */
+int32_t test_node_ring(const TestNode *node);
 /* Put a file into its directory. */
 void test_node_put_file(const TestNode *node, const char *name, const void *content, size_t size);
 /* In a child: give up being root for that user and its group, and join `extra` (0: none). */

@@ -257,28 +257,6 @@ START_TEST(a_share_that_the_loader_refuses_is_unusable)
 }
 END_TEST
 
-/* The ring's serial number, from the log. */
-static int32_t ring_of(const TestNode *node)
-{
-    char path[PATH_MAX], line[1024];
-    int32_t ring = 0;
-
-    test_node_path(node, "log", path);
-
-    FILE *file = fopen(path, "r");
-
-    ck_assert_ptr_nonnull(file);
-    while (fgets(line, sizeof(line), file)) {
-        const char *at = strstr(line, ", ring ");
-
-        if (at)
-            ring = atoi(at + strlen(", ring "));
-    }
-    (void)fclose(file);
-    ck_assert_int_gt(ring, 0);
-    return ring;
-}
-
 START_TEST(a_share_that_is_gone_is_loaded_again)
 {
     _cleanup_test_node_ TestNode node = test_node_running();
@@ -291,7 +269,7 @@ START_TEST(a_share_that_is_gone_is_loaded_again)
         _cleanup_bytes_ Bytes partial = {0};
         uint8_t signature[THRESHOLD_SIGNATURE_SIZE_MAX];
 
-        ck_assert_int_eq(keyctl_clear(ring_of(&node)), 0);
+        ck_assert_int_eq(keyctl_clear(test_node_ring(&node)), 0);
         ck_assert_int_eq(call_sign(link, &key.id, &digest, &partial), NODE_ERROR_NONE);
         dealt_key_combine(&key, &digest, &partial, signature);
     }
