@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "threshold/ed25519-public.h"
 #include "threshold/frost-scheme.h"
 
 static const unsigned sizes[] = {256, 0};
@@ -59,6 +60,11 @@ static int verify_digest(const ThresholdKey *key, const Digest *digest, const vo
     return verify(key, digest->bytes, digest->size, signature, size);
 }
 
+static int public_info(const Bytes *public_key, Bytes *ret_der)
+{
+    return ed25519_public_info(public_key->data, ret_der);
+}
+
 static int check_share(const ThresholdKey *key, unsigned index, const Secret *share)
 {
     int r = frost_key_check_share(((const FrostSchemeKey *)key)->frost, index, share);
@@ -75,6 +81,7 @@ const Scheme frost_scheme = {
     .algorithm = THRESHOLD_ED25519,
     .name = "ed25519",
     .sizes = sizes,
+    .public_info = public_info,
     .key_new = key_new,
     .key_free = key_free,
     .check_secret = check_share,

@@ -23,6 +23,7 @@ struct Scheme {
     uint8_t algorithm;
     const char *name;
     const unsigned *sizes;
+    int (*public_info)(const Bytes *public_key, Bytes *ret_der);
     int (*deal)(const ThresholdParameters *parameters, const DealOptions *options, Deal *ret_deal, Problem *problem);
     int (*key_new)(const ThresholdParameters *parameters, const Bytes *public_key, const Bytes *verification, ThresholdKey **ret_key,
                    Problem *problem);

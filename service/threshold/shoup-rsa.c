@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "threshold/bn.h"
+#include "threshold/rsa-public.h"
 
 static const unsigned sizes[] = {2048, 3072, 4096, 0};
 
@@ -346,10 +347,18 @@ static int check_share(const ThresholdKey *key, unsigned index, ThresholdOracle 
     return memcmp(answer, rsa->verification.data + index * key->partial_size, key->partial_size) == 0 ? 0 : THRESHOLD_E_INVALID_SHARE;
 }
 
+static int public_info(const Bytes *public_key, Bytes *ret_der)
+{
+    uint8_t exponent[] = {1, 0, 1};
+
+    return rsa_public_info(public_key, &(Bytes){exponent, sizeof(exponent)}, ret_der);
+}
+
 const Scheme shoup_rsa = {
     .algorithm = THRESHOLD_RSA,
     .name = "rsa",
     .sizes = sizes,
+    .public_info = public_info,
     .deal = shoup_rsa_deal,
     .key_new = key_new,
     .key_free = key_free,

@@ -44,6 +44,14 @@ const unsigned *threshold_scheme_sizes(const Scheme *scheme)
     return scheme->sizes;
 }
 
+int threshold_scheme_public_info(const Scheme *scheme, const Bytes *public_key, Bytes *ret_der)
+{
+    for (const unsigned *size = scheme->sizes; *size != 0; size++)
+        if (public_key->size == *size / 8)
+            return scheme->public_info(public_key, ret_der);
+    return -EBADMSG;
+}
+
 bool threshold_scheme_has_dealer(const Scheme *scheme)
 {
     return scheme->deal;

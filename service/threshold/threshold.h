@@ -52,6 +52,9 @@ uint8_t threshold_scheme_algorithm(const Scheme *scheme);
 const char *threshold_scheme_name(const Scheme *scheme);
 /* The sizes the scheme offers, ascending, ended by 0: 2048, 3072, 4096 for RSA, 256 for Ed25519. */
 const unsigned *threshold_scheme_sizes(const Scheme *scheme);
+/* SubjectPublicKeyInfo (RFC 5280 §4.1.2.7; RFC 8017 §A.1, RFC 8410 §4) of one of its public keys, which is as threshold_key_public() gives
+ * it. Errors: -EBADMSG it is not as long as any; -ENOMEM. */
+int threshold_scheme_public_info(const Scheme *scheme, const Bytes *public_key, Bytes *ret_der) _must_check_;
 /* Are its keys dealt (threshold_deal()), and its shares used through an oracle, which may be the kernel? Otherwise the nodes make the keys
  * among themselves, each computes with its share itself, and messages are signed, not digests: threshold_key_frost(). */
 bool threshold_scheme_has_dealer(const Scheme *scheme);
