@@ -43,6 +43,7 @@ char *follow_settings(const Roster *roster, const Roster *next)
         {"ConnectTimeout=", roster->connect_timeout == next->connect_timeout},
         {"Deal=", roster->deal == next->deal},
         {"AllowSha1=", roster->allow_sha1 == next->allow_sha1},
+        {"ShowEd25519=", roster->show_ed25519 == next->show_ed25519},
         {"KernelLabels=", same_text(roster->kernel_labels, next->kernel_labels)},
         {"KeyringLabels=", same_text(roster->keyring_labels, next->keyring_labels)},
         {"Log=", roster->log == next->log},

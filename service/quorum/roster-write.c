@@ -69,8 +69,8 @@ static void write_token(FILE *file, const Roster *roster)
     (void)fprintf(file, "[token]\nLabel=%s\nId=%s\nThreshold=%u\nClient=%s\n", roster->label, id, roster->k, roster->client);
     write_duration(file, "Timeout", roster->timeout);
     write_duration(file, "ConnectTimeout", roster->connect_timeout);
-    (void)fprintf(file, "Deal=%s\nAllowSha1=%s\nLog=%s\n", roster->deal ? "yes" : "no", roster->allow_sha1 ? "yes" : "no",
-                  roster_log_targets[roster->log]);
+    (void)fprintf(file, "Deal=%s\nAllowSha1=%s\nShowEd25519=%s\nLog=%s\n", roster->deal ? "yes" : "no", roster->allow_sha1 ? "yes" : "no",
+                  roster->show_ed25519 ? "yes" : "no", roster_log_targets[roster->log]);
     write_optional(file, "ClientKey", roster->client_key);
     write_optional(file, "KernelLabels", roster->kernel_labels);
     write_optional(file, "KeyringLabels", roster->keyring_labels);

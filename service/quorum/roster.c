@@ -24,6 +24,7 @@ enum {
     TOKEN_CONNECT_TIMEOUT,
     TOKEN_DEAL,
     TOKEN_ALLOW_SHA1,
+    TOKEN_SHOW_ED25519,
     TOKEN_CLIENT_KEY,
     TOKEN_KERNEL_LABELS,
     TOKEN_KEYRING_LABELS,
@@ -131,6 +132,11 @@ static int read_allow_sha1(const char *value, Reading *reading, NodeReading *nod
     return ini_parse_bool(value, &reading->roster->allow_sha1, problem);
 }
 
+static int read_show_ed25519(const char *value, Reading *reading, NodeReading *node, Problem *problem)
+{
+    return ini_parse_bool(value, &reading->roster->show_ed25519, problem);
+}
+
 static int keep_text(const char *value, char **ret_text, Problem *problem)
 {
     *ret_text = text_copy(value);
@@ -180,6 +186,7 @@ static const Setting token_settings[TOKEN_MAX] = {
     [TOKEN_CONNECT_TIMEOUT] = {"ConnectTimeout", read_connect_timeout, true},
     [TOKEN_DEAL] = {"Deal", read_deal, true},
     [TOKEN_ALLOW_SHA1] = {"AllowSha1", read_allow_sha1, true},
+    [TOKEN_SHOW_ED25519] = {"ShowEd25519", read_show_ed25519, true},
     [TOKEN_CLIENT_KEY] = {"ClientKey", read_client_key, true},
     [TOKEN_KERNEL_LABELS] = {"KernelLabels", read_kernel_labels, true},
     [TOKEN_KEYRING_LABELS] = {"KeyringLabels", read_keyring_labels, true},
@@ -375,7 +382,7 @@ Roster *roster_new(void)
         return NULL;
     roster->timeout = TIMEOUT_DEFAULT;
     roster->connect_timeout = CONNECT_TIMEOUT_DEFAULT;
-    roster->deal = true;
+    roster->deal = roster->show_ed25519 = true;
     (void)snprintf(roster->client, sizeof(roster->client), "local");
     return roster;
 }

@@ -11,6 +11,7 @@
  *   ConnectTimeout=2s        the longest a node may take to be connected and say Hello; optional
  *   Deal=yes                 may C_GenerateKeyPair deal RSA keys in the signer's process? optional, yes
  *   AllowSha1=no             sign SHA-1 digests? optional, no
+ *   ShowEd25519=yes          may the PKCS#11 module show and make Ed25519 keys? optional, yes
  *   ClientKey=/path          this client's TLS key, for nodes with a tls: address; optional, client-key.pem beside this file
  *   KernelLabels=*-ksk-*     labels of new keys that get kernel custody, with commas between; '*' stands for anything; optional
  *   KeyringLabels=*-zsk-*    and of those that get keyring custody; optional
@@ -71,7 +72,7 @@ typedef struct Roster {
     char *path;                           /* of the file it was read from; NULL: none */
     struct stat file;                     /* from just before it was read */
     _Atomic(unsigned) shares;             /* references beside the first: roster_ref() */
-    bool deal, allow_sha1;
+    bool deal, allow_sha1, show_ed25519;
     LogTarget log;
 } Roster;
 

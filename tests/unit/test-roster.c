@@ -58,6 +58,7 @@ static void check_defaults(const Roster *roster)
     ck_assert_uint_eq(roster->connect_timeout, 2 * MICROSECONDS_PER_SECOND);
     ck_assert(roster->deal);
     ck_assert(!roster->allow_sha1);
+    ck_assert(roster->show_ed25519);
     ck_assert_int_eq(roster->log, LOG_TARGET_SYSLOG);
 }
 
@@ -92,7 +93,7 @@ START_TEST(everything_is_read)
     _cleanup_(roster_freep) Roster *roster = NULL;
     Problem problem = PROBLEM_INIT;
 
-    ck_assert_msg(read_text(TOKEN "Client=signer-1\nTimeout=500ms\nConnectTimeout=1s\nDeal=no\nAllowSha1=yes\nLog=none\n"
+    ck_assert_msg(read_text(TOKEN "Client=signer-1\nTimeout=500ms\nConnectTimeout=1s\nDeal=no\nAllowSha1=yes\nLog=none\nShowEd25519=no\n"
                                   "KernelLabels=*-ksk-*,a key\nKeyringLabels=*\n" ALPHA BETA,
                             &roster, &problem) == 0,
                   "%s", problem.text);
@@ -101,6 +102,7 @@ START_TEST(everything_is_read)
     ck_assert_uint_eq(roster->connect_timeout, MICROSECONDS_PER_SECOND);
     ck_assert(!roster->deal);
     ck_assert(roster->allow_sha1);
+    ck_assert(!roster->show_ed25519);
     ck_assert_int_eq(roster->log, LOG_TARGET_NONE);
     ck_assert_str_eq(roster->kernel_labels, "*-ksk-*,a key");
     ck_assert_str_eq(roster->keyring_labels, "*");
@@ -148,8 +150,9 @@ static bool rosters_equal(const Roster *a, const Roster *b)
 {
     bool equal = strcmp(a->label, b->label) == 0 && strcmp(a->client, b->client) == 0 &&
                  memcmp(a->token, b->token, sizeof(a->token)) == 0 && a->n == b->n && a->k == b->k && a->timeout == b->timeout &&
-                 a->connect_timeout == b->connect_timeout && a->deal == b->deal && a->allow_sha1 == b->allow_sha1 && a->log == b->log &&
-                 strcmp(a->kernel_labels, b->kernel_labels) == 0 && strcmp(a->keyring_labels, b->keyring_labels) == 0;
+                 a->connect_timeout == b->connect_timeout && a->deal == b->deal && a->allow_sha1 == b->allow_sha1 &&
+                 a->show_ed25519 == b->show_ed25519 && a->log == b->log && strcmp(a->kernel_labels, b->kernel_labels) == 0 &&
+                 strcmp(a->keyring_labels, b->keyring_labels) == 0;
 
     for (unsigned i = 0; i < a->n && equal; i++)
         equal = strcmp(a->nodes[i].name, b->nodes[i].name) == 0 && strcmp(a->nodes[i].address, b->nodes[i].address) == 0 &&
@@ -249,6 +252,7 @@ static const struct {
     {"[token]\nConnectTimeout=61min\n", 2, "ConnectTimeout=: '61min'"},
     {"[token]\nDeal=maybe\n", 2, "neither yes nor no"},
     {"[token]\nAllowSha1=1\n", 2, "neither yes nor no"},
+    {"[token]\nShowEd25519=false\n", 2, "neither yes nor no"},
     {"[token]\nLog=journal\n", 2, "neither syslog, stderr nor none"},
     {"[node Alpha]\nIndex=1\n", 2, "'Alpha' is not a node's name"},
     {"[node ]\nIndex=1\n", 2, "is not a node's name"},
