@@ -134,7 +134,8 @@ static void answer(Change *change)
     log_change(change);
     if (change->call) {
         bus_changed(change->node);
-        (void)op_answer(change->call, &change->outcome);
+        (void)(change->class->reply && change->outcome.error == NODE_ERROR_NONE ? change->class->reply(change)
+                                                                                : op_answer(change->call, &change->outcome));
     }
     release(change);
 }

@@ -44,6 +44,7 @@ typedef struct ChangeClass {
     void (*work)(Change *change);
     /* With the floor, after work(): makes the outcome known to the node, whatever it is. */
     void (*done)(Change *change);
+    int (*reply)(Change *change);  /* it ended well: answer the call; NULL: without parameters */
     void (*clear)(Change *change); /* what the structure owns; may be NULL */
     bool quiet;                    /* success is not logged: no `event` */
 } ChangeClass;
@@ -55,7 +56,7 @@ struct Change {
     Lane *lane;
     Change *next;
     Node *node;
-    ServerCall *call;       /* answered without parameters, or with the outcome's error; NULL: nobody asked */
+    ServerCall *call;       /* answered as the class says, or with the outcome's error; NULL: nobody asked */
     struct Client *client;  /* who asked; NULL: the node itself */
     const void *parameters; /* of the call */
     KeyId key;              /* for the log, where there is a key */

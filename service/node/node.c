@@ -10,6 +10,7 @@
 #include "node/bus.h"
 #include "node/identity.h"
 #include "node/loading.h"
+#include "node/ops-run.h"
 #include "node/ops.h"
 
 #define DRAIN (5 * MICROSECONDS_PER_SECOND)
@@ -354,6 +355,7 @@ Node *node_free(Node *node)
     crew_freep(&node->crew);
     lane_freep(&node->pin_lane);
     lane_freep(&node->key_lane);
+    runs_clear(node);
     loader_client_freep(&node->loader);
     audit_freep(&node->audit);
     repeats_freep(&node->repeats);

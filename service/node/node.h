@@ -42,6 +42,7 @@ struct Node {
     unsigned nonce_batches; /* of all connections, with those that left the stock and are in use still (nonces.h) */
     uint64_t nonce_number;  /* of the next batch */
     Keys keys;
+    struct NodeRun *runs; /* under way (ops-run.c) */
     LoaderClient *loader; /* the key lane's work() only, but for its quota */
     Audit *audit;
     Repeats *repeats;

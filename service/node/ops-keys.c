@@ -8,10 +8,15 @@
 /* A change of one key. */
 typedef struct KeyChange {
     Change change;
-    Key *target;       /* of the table; NULL: none yet */
-    StoredKey fresh;   /* what is to be known of it afterwards */
-    SealedShare share; /* PrepareKey: the share, parsed */
-    Loaded *loaded;    /* PrepareKey: ready for use */
+    Key *target;     /* of the table; NULL: none yet */
+    StoredKey fresh; /* what is to be known of it afterwards */
+    /* PrepareKey, and the end of a run: */
+    const Bytes *sealed;
+    const NodeRecord *record;
+    Bytes made_sealed; /* of a run: what the two point to */
+    NodeRecord made_record;
+    SealedShare share; /* parsed */
+    Loaded *loaded;    /* ready for use */
 } KeyChange;
 
 static void clear_key_change(Change *change)
@@ -22,6 +27,8 @@ static void clear_key_change(Change *change)
     loaded_unrefp(&key_change->loaded);
     stored_key_clear(&key_change->fresh);
     sealed_share_clear(&key_change->share);
+    bytes_clear(&key_change->made_sealed);
+    message_clear(&node_record, &key_change->made_record);
 }
 
 /* The key that the call names goes into `target`. */
@@ -53,11 +60,10 @@ static bool well(const Change *change)
 
 static bool parse_sealed(Change *change)
 {
-    const NodePrepareInput *input = change->parameters;
     const StoredToken *token = &change->node->token;
     SealedShare *share = &((KeyChange *)change)->share;
     Problem problem = PROBLEM_INIT;
-    int r = sealed_share_decode(&input->sealed, share, &problem);
+    int r = sealed_share_decode(((KeyChange *)change)->sealed, share, &problem);
 
     if (r == -ENOMEM)
         return no_memory(change);
@@ -87,14 +93,13 @@ static bool is_new(Change *change)
 /* The key as it will be in the table. */
 static bool make_target(Change *change)
 {
-    const NodePrepareInput *input = change->parameters;
     KeyChange *key_change = (KeyChange *)change;
     StoredKey *fresh = &key_change->fresh;
 
     fresh->id = change->key;
     fresh->has_record = true;
     fresh->common = bytes_take(&key_change->share.common);
-    if (node_record_copy(&input->record, &fresh->record) == 0)
+    if (node_record_copy(key_change->record, &fresh->record) == 0)
         key_change->target = key_new(fresh);
     return key_change->target || no_memory(change);
 }
@@ -128,12 +133,11 @@ static void unlink_share(Change *change)
 /* First durable, then proved usable: the answer says both. */
 static void work_prepare(Change *change)
 {
-    const NodePrepareInput *input = change->parameters;
     KeyChange *key_change = (KeyChange *)change;
     StoredKey *stored = &key_change->target->stored;
     Problem problem = PROBLEM_INIT;
 
-    if (store_add_key(change->node->store, stored, &input->sealed, &problem) < 0) {
+    if (store_add_key(change->node->store, stored, key_change->sealed, &problem) < 0) {
         (void)unavailable(change, &problem);
         return;
     }
@@ -168,7 +172,45 @@ int op_prepare_key(Node *node, ServerCall *call, Client *client, const void *par
 
     if (input->record.version < 1)
         return server_call_invalid(call, "record.version");
-    return op_change(node->key_lane, sizeof(KeyChange), &prepare_key, node, call, client, parameters, NULL);
+
+    KeyChange *change = change_new(sizeof(*change), &prepare_key, node, call, client, parameters);
+
+    if (!change)
+        return -ENOMEM;
+    change->sealed = &input->sealed;
+    change->record = &input->record;
+    lane_submit(node->key_lane, &change->change);
+    return 0;
+}
+
+static int reply_made(Change *change)
+{
+    const NodeContinueRunOutput output = {.header = ((KeyChange *)change)->target->stored.common};
+
+    return server_call_reply(change->call, &output);
+}
+
+static const ChangeClass store_made_key = {.what = "prepares key",
+                                           .event = EVENT_KEY_PREPARED,
+                                           .begin = begin_prepare,
+                                           .work = work_prepare,
+                                           .done = done_prepare,
+                                           .reply = reply_made,
+                                           .clear = clear_key_change};
+
+int op_store_made_share(Node *node, ServerCall *call, Client *client, Bytes *sealed, NodeRecord *record)
+{
+    KeyChange *change = change_new(sizeof(*change), &store_made_key, node, call, client, NULL);
+
+    if (!change)
+        return -ENOMEM;
+    change->made_sealed = bytes_take(sealed);
+    change->made_record = *record;
+    *record = (NodeRecord){0};
+    change->sealed = &change->made_sealed;
+    change->record = &change->made_record;
+    lane_submit(node->key_lane, &change->change);
+    return 0;
 }
 
 /* ---- ActivateKey ------------------------------------------------------------------------------------------------------------ */

@@ -42,6 +42,9 @@ enum {
     ROW(SetRecord, NEED_LOGIN, GENERATE, node_set_record_input, node_no_parameters, op_set_record)                                         \
     ROW(DestroyKey, NEED_LOGIN, DESTROY, node_key_input, node_no_parameters, op_destroy_key)                                               \
     ROW(PartialSign, NEED_LOGIN, SIGN, node_partial_sign_input, node_partial_sign_output, op_partial_sign)                                 \
+    ROW(BeginRun, NEED_LOGIN, GENERATE, node_begin_run_input, node_begin_run_output, op_begin_run)                                         \
+    ROW(ContinueRun, NEED_LOGIN, GENERATE, node_continue_run_input, node_continue_run_output, op_continue_run)                             \
+    ROW(EndRun, NEED_LOGIN, GENERATE, node_run_input, node_no_parameters, op_end_run)                                                      \
     ROW(AnnounceClient, NEED_NOTHING, ANYONE, node_announce_input, node_no_parameters, op_announce_client)                                 \
     ROW(AuthorizeClient, NEED_NOTHING, LOCALLY, node_authorize_input, node_no_parameters, op_authorize_client)                             \
     ROW(DeauthorizeClient, NEED_NOTHING, LOCALLY, node_name_input, node_no_parameters, op_deauthorize_client)                              \

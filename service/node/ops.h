@@ -28,6 +28,9 @@ int op_destroy_key(Node *node, ServerCall *call, Client *client, const void *par
 int op_partial_sign(Node *node, ServerCall *call, Client *client, const void *parameters);
 int op_get_commitments(Node *node, ServerCall *call, Client *client, const void *parameters);
 int op_sign_share(Node *node, ServerCall *call, Client *client, const void *parameters);
+int op_begin_run(Node *node, ServerCall *call, Client *client, const void *parameters);
+int op_continue_run(Node *node, ServerCall *call, Client *client, const void *parameters);
+int op_end_run(Node *node, ServerCall *call, Client *client, const void *parameters);
 int op_announce_client(Node *node, ServerCall *call, Client *client, const void *parameters);
 int op_authorize_client(Node *node, ServerCall *call, Client *client, const void *parameters);
 int op_deauthorize_client(Node *node, ServerCall *call, Client *client, const void *parameters);
@@ -39,6 +42,10 @@ int op_unlock_key(Node *node, ServerCall *call, Client *client, const void *para
 int op_approve_run(Node *node, ServerCall *call, Client *client, const void *parameters);
 int op_withdraw_approval(Node *node, ServerCall *call, Client *client, const void *parameters);
 int op_list_approvals(Node *node, ServerCall *call, Client *client, const void *parameters);
+
+/* What PrepareKey does, at the end of a run: takes over the sealed share and the record of a key that the nodes made, and the call, which
+ * is ContinueRun's. Errors: -ENOMEM: nothing was taken. */
+int op_store_made_share(Node *node, ServerCall *call, Client *client, Bytes *sealed, NodeRecord *record) _must_check_;
 
 /* Reply with an error of the interface. */
 int op_fail(ServerCall *call, NodeError error, const char *format, ...) _printf_(3, 4);

@@ -155,6 +155,9 @@ static const NodePrepareInput prepare_input = {{some, 100}, {.version = 1}};
 static const NodeActivateInput activate_input = {SOME_KEY, {some, 256}};
 static const NodeSetRecordInput record_input = {SOME_KEY, {.version = 1}};
 static const NodePartialSignInput sign_input = {SOME_KEY, (char *)"sha256", {some, 32}};
+static const NodeBeginRunInput begin_run_input = {.kind = (char *)"generate", .record = {.version = 1}};
+static const NodeContinueRunInput continue_run_input = {.run = {some, NODE_RUN_SIZE}};
+static const NodeRunInput end_run_input = {{some, NODE_RUN_SIZE}};
 
 static const NodeGetCommitmentsInput commitments_input = {SOME_KEY, 1};
 static const NodeSignShareInput share_input = {SOME_KEY, {0}, {some, NODE_COMMITMENT_SIZE}, 0};
@@ -169,6 +172,9 @@ static const Guarded guarded[] = {
     {"ActivateKey", "generate", &activate_input},
     {"DiscardKey", "generate", &key_input},
     {"SetRecord", "generate", &record_input},
+    {"BeginRun", "generate", &begin_run_input},
+    {"ContinueRun", "generate", &continue_run_input},
+    {"EndRun", "generate", &end_run_input},
     {"DestroyKey", "destroy", &key_input},
     {"PreparePin", "admin", &pin_input},
     {"CommitPin", "admin", &pin_input},

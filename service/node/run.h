@@ -1,0 +1,84 @@
+/*
+ * Runs: what several nodes do together, each with a secret of its own, while a client takes their messages from one to the other
+ * (docs/protocol.md "Runs"). A Run is one node's part in one of them, without I/O and without a clock. Which kinds there are, and what a
+ * kind says in each round, is a table of rows; rounds, signatures, sealing, session and agreement are the same for all.
+ *
+ * The client is not trusted with anything: every message is signed by the identity key of its sender, which the others pin, for this run,
+ * round and recipient; what is secret is sealed to a key that its recipient made for this run; and nobody stores anything before all have
+ * said that they saw the same. Whoever breaks the rules ends the run at those who see it, and is named.
+ *
+ * Call ed25519_group_init() before anything else here. Not thread-safe: one thread at a time has a run.
+ */
+#pragma once
+
+#include "base/problem.h"
+#include "base/secret.h"
+#include "share/header.h"
+#include "wire/node-interface.h"
+
+#define RUN_SIGNATURE_SIZE 64
+
+typedef enum RunError {
+    RUN_E_OK,
+    RUN_E_FAILED, /* the run is over: run_culprit() says whose message is wrong, the problem how */
+    RUN_E_MAX,
+} RunError;
+
+typedef struct Run Run;
+typedef struct RunKind RunKind;
+
+/* A row of the table of kinds; NULL: there is none of that name. */
+const RunKind *run_kind_by_name(const char *name);
+
+/* A node of the token, as this node pins it. */
+typedef struct RunParty {
+    char name[NODE_NAME_SIZE_MAX + 1];
+    uint8_t identity_key[NODE_PUBLIC_KEY_SIZE];
+} RunParty;
+
+/* What a run is about. It has to be the same at all nodes but for what is said to be this node's own. Pointers are borrowed: what they
+ * point to outlives the run. */
+typedef struct RunSubject {
+    const RunKind *kind;
+    uint8_t token[NODE_TOKEN_SIZE];
+    unsigned n, k;
+    RunParty parties[NODE_INDEX_MAX]; /* of all n nodes; [index - 1] is this one */
+    const NodeRecord *record;         /* of what is stored in the end */
+    unsigned index;                   /* this node's own */
+    bool approved;                    /* this node's own: has its operator approved it? */
+    /* This node's own way to sign with its identity key. Errors: -errno. */
+    int (*sign)(void *userdata, const Bytes *statement, uint8_t ret_signature[RUN_SIGNATURE_SIZE], Problem *problem);
+    void *userdata;
+} RunSubject;
+
+/* Messages to others: `index` is the recipient, 0 for all. */
+typedef struct RunMessages {
+    NodeRunMessage items[NODE_RUN_MESSAGES_MAX];
+    size_t count;
+} RunMessages;
+
+void run_messages_clear(RunMessages *messages);
+#define _cleanup_run_messages_ _cleanup_(run_messages_clear)
+
+/* Begin, with the messages of round 0. Errors: what sign() returns; -EPERM memory cannot be locked; -ENOMEM; -EIO. */
+int run_new(const RunSubject *subject, Run **ret_run, RunMessages *ret_messages, Problem *problem) _must_check_;
+/* Wipes all that is secret. */
+Run *run_free(Run *run);
+DEFINE_CLEANUP(Run, run_free)
+#define _cleanup_run_ _cleanup_(run_freep)
+
+/* The messages of all others in this round (NodeRunMessage, `index`: the sender), which the next round's answer; none, when that was the
+ * last. After an error the run is of no use any more. Errors: RUN_E_FAILED; as run_new(). */
+int run_step(Run *run, const List *messages, RunMessages *ret_messages, Problem *problem) _must_check_;
+
+/* The index of the node whose message is wrong; 0: nobody is to blame. */
+unsigned run_culprit(const Run *run);
+
+/* What the last step yields. */
+typedef struct RunResult {
+    const Bytes *common; /* the common header of the key */
+    const Secret *share; /* this node's, secret */
+} RunResult;
+
+/* Has the last step been taken? Then what comes of it, which belongs to the run. */
+bool run_result(const Run *run, RunResult *ret_result);
