@@ -119,7 +119,6 @@ static const RunRound rounds[] = {
 };
 
 const RunKind run_generate = {
-    .name = "generate",
     .number = 1,
     .rounds = rounds,
     .n_rounds = ELEMENTS(rounds),

@@ -17,8 +17,7 @@ typedef struct RunRound {
 } RunRound;
 
 struct RunKind {
-    const char *name;
-    uint8_t number;         /* in signatures */
+    uint8_t number;         /* in what is signed and hashed: 1 and up, in the order of NodeRunKind */
     const RunRound *rounds; /* the last of them is run_confirmation */
     unsigned n_rounds;
     /* The session is known: make what `state` is to hold. */

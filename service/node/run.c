@@ -7,14 +7,13 @@
 
 #include "node/run-kind.h"
 
-static const RunKind *const kinds[] = {&run_generate};
+static const RunKind *const kinds[NODE_RUN_KIND_MAX] = {[NODE_RUN_GENERATE] = &run_generate};
 
 const RunKind *run_kind_by_name(const char *name)
 {
-    for (size_t i = 0; i < ELEMENTS(kinds); i++)
-        if (strcmp(kinds[i]->name, name) == 0)
-            return kinds[i];
-    return NULL;
+    const NodeRunKind kind = node_run_kind_from_name(name);
+
+    return kind < NODE_RUN_KIND_MAX ? kinds[kind] : NULL;
 }
 
 void run_messages_clear(RunMessages *messages)

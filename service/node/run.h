@@ -27,7 +27,7 @@ typedef enum RunError {
 typedef struct Run Run;
 typedef struct RunKind RunKind;
 
-/* A row of the table of kinds; NULL: there is none of that name. */
+/* A row of the table of kinds, one for each NodeRunKind; NULL: there is none of that name. */
 const RunKind *run_kind_by_name(const char *name);
 
 /* A node of the token, as this node pins it. */
