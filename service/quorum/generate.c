@@ -1,9 +1,11 @@
 #include "quorum/generate.h"
 
 #include <errno.h>
+#include <time.h>
 
 #include "quorum/creation.h"
 #include "quorum/records.h"
+#include "quorum/run.h"
 #include "quorum/state.h"
 #include "quorum/status.h"
 #include "quorum/steps.h"
@@ -161,6 +163,49 @@ int quorum_create_from_deal(Quorum *quorum, const GenerateRequest *request, Deal
     return r;
 }
 
+/* ---- Keys that the nodes make among themselves ------------------------------------------------------------------------------ */
+
+/* All nodes say so; but what they all say is not what this process asked for. */
+static int check_made(const Quorum *quorum, const GenerateRequest *request, const Creation *creation, Problem *problem)
+{
+    const ThresholdParameters *made = threshold_key_parameters(creation->threshold);
+    const Roster *roster = quorum_roster(quorum);
+
+    if (made->algorithm == request->algorithm && made->bits == request->bits && made->n == roster->n && made->k == roster->k)
+        return 0;
+    return problem_set(problem, QUORUM_E_REFUSED, "The nodes have made another kind of key than they were asked for, %s",
+                       creation->id_text);
+}
+
+/* A run that failed may have left shares behind where it did not fail. */
+static int make_among_nodes(Quorum *quorum, const GenerateRequest *request, QuorumKey **ret_key, Problem *problem)
+{
+    _cleanup_creation_ Creation creation = {0};
+    _cleanup_run_end_ RunEnd end = {0};
+    NodeBeginRunInput input = {.kind = (char *)(uintptr_t) "generate", .record = key_record_borrow(&request->record)};
+    int r, found = 0;
+
+    input.record.version = 1;
+    input.record.created = (uint64_t)time(NULL); /* for people; nothing depends on it */
+    r = quorum_run(quorum, node_set_all(quorum_roster(quorum)->n), &input, &end, problem);
+    if (end.header.size > 0)
+        found = creation_begin(quorum, &end.header, &request->record, &creation, r == 0 ? problem : NULL);
+    if (r != 0 && (end.header.size == 0 || found != 0))
+        return r;
+    if (r == 0 && found == 0)
+        found = check_made(quorum, request, &creation, problem);
+    if (r == 0 && found != 0)
+        return found;
+    creation.record = input.record;
+    creation.stored = end.stored;
+    if (r == 0)
+        return creation_finish(&creation, ret_key, problem);
+    creation_discard(&creation, problem);
+    return r;
+}
+
+/* ---- Either way ---------------------------------------------------------------------------------------------------------------- */
+
 static int deal(Quorum *quorum, const ThresholdParameters *parameters, unsigned search_threads, Deal *ret_deal, Problem *problem)
 {
     const QuorumHooks *hooks = &quorum->hooks;
@@ -181,12 +226,37 @@ CustodyKind generate_custody(const Roster *roster, const GenerateRequest *reques
     return label ? roster_custody(roster, label) : CUSTODY_INVALID;
 }
 
+static int generate_dealt(Quorum *quorum, const ThresholdParameters *parameters, const GenerateRequest *request, QuorumKey **ret_key,
+                          Problem *problem)
+{
+    _cleanup_(threshold_deal_clear) Deal dealt = {0};
+    int r = deal(quorum, parameters, request->threads, &dealt, problem);
+
+    return r == 0 ? quorum_create_from_deal(quorum, request, &dealt, ret_key, problem) : r;
+}
+
+/* Shares that the nodes compute with themselves cannot be where nobody can read them; so the nodes' default does not matter. */
+static int settle_custody(const Scheme *scheme, CustodyKind *custody, Problem *problem)
+{
+    if (threshold_scheme_has_dealer(scheme))
+        return 0;
+    if (*custody == CUSTODY_INVALID)
+        *custody = CUSTODY_KEYRING;
+    if (custody_can_hold(*custody, scheme))
+        return 0;
+    return problem_set(
+        problem, QUORUM_E_REFUSED,
+        "Shares of %s keys cannot be in custody '%s', since the kernel does not compute with them: ask for 'keyring' (or what "
+        "the roster's KernelLabels says of this label)",
+        threshold_scheme_name(scheme), custody_name(*custody));
+}
+
 /* Whether this token lets a signer's process deal (Deal=) is the module's business: kqctl always may. */
 int quorum_generate(Quorum *quorum, const GenerateRequest *request, QuorumKey **ret_key, Problem *problem)
 {
-    _cleanup_(threshold_deal_clear) Deal dealt = {0};
     const Roster *roster = quorum_roster(quorum);
     const ThresholdParameters parameters = {request->algorithm, request->bits, roster->n, roster->k};
+    const Scheme *scheme = threshold_scheme_by_algorithm(request->algorithm);
     GenerateRequest full = *request;
     int r = threshold_parameters_check(&parameters, problem);
 
@@ -195,11 +265,14 @@ int quorum_generate(Quorum *quorum, const GenerateRequest *request, QuorumKey **
     if (r == 0 && !quorum_logged_in(quorum))
         r = problem_set(problem, QUORUM_E_LOGIN_REQUIRED, "Making a key needs the PIN");
     follow_roster(quorum);
-    if (r == 0)
+    if (r == 0) {
         full.custody = generate_custody(roster, request);
+        r = settle_custody(scheme, &full.custody, problem);
+    }
     if (r == 0)
         r = check_nodes(quorum, &full.custody, problem);
-    if (r == 0)
-        r = deal(quorum, &parameters, request->threads, &dealt, problem);
-    return r == 0 ? quorum_create_from_deal(quorum, &full, &dealt, ret_key, problem) : r;
+    if (r != 0)
+        return r;
+    return threshold_scheme_has_dealer(scheme) ? generate_dealt(quorum, &parameters, &full, ret_key, problem)
+                                               : make_among_nodes(quorum, &full, ret_key, problem);
 }

@@ -123,17 +123,17 @@ void quorum_keys_free(QuorumKey **keys, size_t n_keys);
 QuorumKey *quorum_key_by_id(Quorum *quorum, const KeyId *id);
 
 typedef struct GenerateRequest {
-    uint8_t algorithm; /* THRESHOLD_RSA */
+    uint8_t algorithm; /* THRESHOLD_RSA, THRESHOLD_ED25519 */
     unsigned bits;
     CustodyKind custody; /* CUSTODY_INVALID: what the roster says of the label, else what the nodes have as default, if they agree */
     unsigned threads;    /* of the prime search; 0: none is created */
     KeyRecord record;    /* labels and ids; version and created are filled in */
 } GenerateRequest;
 
-/* Deal, prepare on all n nodes, test with every node, activate. Needs a login and all n nodes; if anything fails before the first
+/* Deal and prepare on all n nodes, or have the nodes make the shares among themselves; test with every node, activate. Needs a login and all n nodes; if anything fails before the first
  * activation, the nodes are told to discard. Succeeds when more than min(n-k, k-1) nodes say that they activated it; with fewer, if it may
  * be active all the same, the problem says that 'kqctl sync' finishes it. Errors: QUORUM_E_LOGIN_REQUIRED, _TOO_FEW_NODES, _REFUSED,
- * _SIGNATURE (a node's test signature is wrong), _CONFLICT (another client discarded it), _CANCELLED, -EINVAL, -EPERM (memory cannot be
+ * _SIGNATURE (a node's test signature, or what it sent while the nodes made the key, is wrong), _CONFLICT (another client discarded it), _CANCELLED, -EINVAL, -EPERM (memory cannot be
  * locked), -errno. */
 int quorum_generate(Quorum *quorum, const GenerateRequest *request, QuorumKey **ret_key, Problem *problem) _must_check_;
 
