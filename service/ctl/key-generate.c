@@ -6,8 +6,6 @@
 #include "base/ini.h"
 #include "ctl/session.h"
 
-#define BITS_DEFAULT 2048
-
 /* ---- Progress on standard error ---- */
 
 typedef struct Progress {
@@ -61,24 +59,38 @@ static int read_algorithm(const char *name, uint8_t *ret_algorithm, Problem *pro
     const Scheme *scheme = threshold_scheme_by_name(name ? name : "rsa");
 
     if (!scheme)
-        return problem_set(problem, CTL_E_USAGE, "--algorithm '%s' is not known: rsa is", name);
+        return problem_set(problem, CTL_E_USAGE, "--algorithm '%s' is not known: rsa and ed25519 are", name);
     *ret_algorithm = threshold_scheme_algorithm(scheme);
     return 0;
 }
 
+/* "2048, 3072 and 4096" */
+static void name_sizes(const unsigned *sizes, char *ret_text, size_t room)
+{
+    size_t used = 0;
+
+    for (size_t i = 0; sizes[i] && used < room; i++)
+        used += (size_t)snprintf(ret_text + used, room - used, "%s%u", i == 0 ? "" : sizes[i + 1] ? ", " : " and ", sizes[i]);
+}
+
+/* The smallest is the default. */
 static int read_bits(const char *text, uint8_t algorithm, unsigned *ret_bits, Problem *problem)
 {
-    const unsigned *sizes = threshold_scheme_sizes(threshold_scheme_by_algorithm(algorithm));
-    uint64_t bits = BITS_DEFAULT;
+    const Scheme *scheme = threshold_scheme_by_algorithm(algorithm);
+    const unsigned *sizes = threshold_scheme_sizes(scheme);
+    uint64_t bits = sizes[0];
+    char names[64] = "";
 
     if (text && ini_parse_uint(text, 0, UINT32_MAX, &bits, NULL) < 0)
         bits = 0;
-    for (; *sizes; sizes++)
-        if (*sizes == bits) {
-            *ret_bits = *sizes;
+    for (size_t i = 0; sizes[i]; i++)
+        if (sizes[i] == bits) {
+            *ret_bits = sizes[i];
             return 0;
         }
-    return problem_set(problem, CTL_E_USAGE, "--bits '%s' is none of the sizes there are: 2048, 3072 and 4096", text);
+    name_sizes(sizes, names, sizeof(names));
+    return problem_set(problem, CTL_E_USAGE, "--bits '%s' is no size of %s keys: there %s %s", text, threshold_scheme_name(scheme),
+                       sizes[1] ? "are" : "is", names);
 }
 
 static int read_request(const Call *call, GenerateRequest *request, Problem *problem)
