@@ -182,7 +182,8 @@ static int make_among_nodes(Quorum *quorum, const GenerateRequest *request, Quor
 {
     _cleanup_creation_ Creation creation = {0};
     _cleanup_run_end_ RunEnd end = {0};
-    NodeBeginRunInput input = {.kind = (char *)(uintptr_t) "generate", .record = key_record_borrow(&request->record)};
+    NodeBeginRunInput input = {.kind = (char *)(uintptr_t)node_run_kind_name(NODE_RUN_GENERATE),
+                               .record = key_record_borrow(&request->record)};
     int r, found = 0;
 
     input.record.version = 1;
