@@ -116,40 +116,34 @@ static int blame_signature(Run *run, unsigned from, const Bytes *message, Proble
                      run->round == 0 ? ", or the node has a new identity key, whose card 'kqctl node peers' has to be given" : "");
 }
 
-/* Who saw other messages in round 0 is in another session, and its signature would tell nothing of why. */
-static int check_digests(Run *run, unsigned from, const Bytes *message, Problem *problem)
+/* Who saw other messages in round 0 is in another session, by which it signs. Otherwise the signature is nobody's. */
+static int blame_unsigned(Run *run, unsigned from, const Bytes *message, Problem *problem)
 {
     uint8_t session[SHA256_SIZE];
     Bytes body;
 
-    if (run->round == 0 || message->size < digests_size(run) || memcmp(message->data, run->seen, digests_size(run)) == 0)
-        return 0;
-    memcpy(session, run->session, sizeof(session));
-    if (run->round == 1) {
-        int r = run_hash_session(run, message->data, session);
-
-        if (r < 0)
-            return problem_set(problem, r, "the run's session cannot be computed: %s", strerror(-r));
-    }
-    if (run_message_open(run, from, session, message, &body) == 0 && body.size >= digests_size(run))
-        return blame_digests(run, from, message->data, problem);
-    return 0; /* it is nobody's word */
+    if (run->round == 1 && message->size >= digests_size(run) && memcmp(message->data, run->seen, digests_size(run)) != 0 &&
+        run_hash_session(run, message->data, session) == 0 && run_message_open(run, from, session, message, &body) == 0 &&
+        body.size >= digests_size(run))
+        return blame_digests(run, from, body.data, problem);
+    return blame_signature(run, from, message, problem);
 }
 
 static int open_message(Run *run, unsigned from, const Bytes *message, Bytes *ret_body, Problem *problem)
 {
-    int r = check_digests(run, from, message, problem);
+    int r = run_message_open(run, from, run->session, message, ret_body);
 
-    if (r != 0)
-        return r;
-    r = run_message_open(run, from, run->session, message, ret_body);
     if (r == -EBADMSG)
-        return blame_signature(run, from, message, problem);
+        return blame_unsigned(run, from, message, problem);
     if (r < 0)
         return problem_set(problem, r, "a signature cannot be verified: %s", strerror(-r));
     if (run->round == 0 ? ret_body->size != sizeof(Hello) : ret_body->size < digests_size(run))
         return run_blame(run, from, problem, "sent a message of the wrong size");
-    return 0;
+    if (run->round == 0 || memcmp(ret_body->data, run->seen, digests_size(run)) == 0)
+        return 0;
+    if (run->round == 1) /* the session, by which it signs, is made of what it denies */
+        return run_blame(run, from, problem, "contradicts itself about what it was sent");
+    return blame_digests(run, from, ret_body->data, problem);
 }
 
 /* One from each of the others, in any order. */
