@@ -626,6 +626,34 @@ START_TEST(who_cheats_is_named)
 }
 END_TEST
 
+/* A point of small order, to all. */
+START_TEST(nothing_is_sealed_to_what_is_no_key)
+{
+    _cleanup_scene_ Scene scene = scene_new(3, 2);
+    RunResult result;
+
+    describe_all(&scene);
+    begin(&scene);
+
+    Run *cheater = scene.runs[CHEATER - 1];
+    Bytes *message = &scene.said[CHEATER - 1].items[0].message;
+    _cleanup_bytes_ Bytes body = body_of(message);
+
+    memset(body.data + 32, 0, HPKE_PUBLIC_KEY_SIZE);
+    sign_anew(&scene, 0, &body, message);
+    ck_assert_int_eq(crypto_sha256(&body, 1, cheater->own_digest), 0);
+    step_well(&scene);
+    step(&scene, NULL);
+    for (unsigned i = 0; i < 2; i++) {
+        ck_assert_int_eq(scene.results[i], RUN_E_FAILED);
+        ck_assert_msg(strstr(scene.problems[i].text, "node3 (3) gave a key for this run that nothing can be sealed to"), "%s",
+                      scene.problems[i].text);
+        ck_assert_uint_eq(run_culprit(scene.runs[i]), 3);
+        ck_assert(!run_result(scene.runs[i], &result));
+    }
+}
+END_TEST
+
 /* ---- Nodes that were set up differently ---- */
 
 static void expect_first(Scene *scene, unsigned culprit, const char *words)
@@ -724,6 +752,7 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, nodes_make_a_key);
     tcase_add_test(cases, every_run_makes_another_key);
     tcase_add_loop_test(cases, who_cheats_is_named, 0, ELEMENTS(cheats));
+    tcase_add_test(cases, nothing_is_sealed_to_what_is_no_key);
     tcase_add_test(cases, nodes_agree_on_who_they_are);
     tcase_add_test(cases, an_invented_node_gets_nothing);
     tcase_add_test(cases, nodes_agree_on_what_it_is_about);
