@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/journal.h"
+#include "node/generations.h"
 #include "node/loading.h"
 #include "node/sign-job.h"
 
@@ -87,7 +88,7 @@ static bool is_new(Change *change)
         return outcome_set(&change->outcome, NODE_ERROR_KEY_DESTROYED, "this key was destroyed here and is refused for ever");
     if (known)
         return outcome_set(&change->outcome, NODE_ERROR_KEY_EXISTS, "this key is here already");
-    return true;
+    return generation_may_come(&change->node->keys, &change->key, &((KeyChange *)change)->share.header, &change->outcome);
 }
 
 /* The key as it will be in the table. */
@@ -98,6 +99,7 @@ static bool make_target(Change *change)
 
     fresh->id = change->key;
     fresh->has_record = true;
+    fresh->locked = generation_is_locked(&change->node->keys, &key_change->share.header);
     fresh->common = bytes_take(&key_change->share.common);
     if (node_record_copy(key_change->record, &fresh->record) == 0)
         key_change->target = key_new(fresh);
@@ -428,6 +430,16 @@ static bool begin_destroy(Change *change)
     return key_change->target || no_memory(change);
 }
 
+/* As if it were destroyed: but a client may that makes keys, since no signature is lost by it. */
+static bool begin_retire(Change *change)
+{
+    const Key *key = keys_find(&change->node->keys, &change->key);
+
+    if (key && key->stored.destroyed)
+        return false; /* it is so already */
+    return find_target(change) && generation_is_over(&change->node->keys, ((KeyChange *)change)->target, &change->outcome);
+}
+
 /* The tombstone decides; what cannot be removed behind it now is removed at the next start. */
 static void work_destroy(Change *change)
 {
@@ -469,4 +481,18 @@ int op_destroy_key(Node *node, ServerCall *call, Client *client, const void *par
     const NodeKeyInput *input = parameters;
 
     return op_change(node->key_lane, sizeof(KeyChange), &destroy_key, node, call, client, parameters, &input->key);
+}
+
+static const ChangeClass retire_key = {.what = "retires key",
+                                       .event = EVENT_KEY_RETIRED,
+                                       .begin = begin_retire,
+                                       .work = work_destroy,
+                                       .done = done_destroy,
+                                       .clear = clear_key_change};
+
+int op_retire_key(Node *node, ServerCall *call, Client *client, const void *parameters)
+{
+    const NodeKeyInput *input = parameters;
+
+    return op_change(node->key_lane, sizeof(KeyChange), &retire_key, node, call, client, parameters, &input->key);
 }

@@ -25,6 +25,7 @@ int op_activate_key(Node *node, ServerCall *call, Client *client, const void *pa
 int op_discard_key(Node *node, ServerCall *call, Client *client, const void *parameters);
 int op_set_record(Node *node, ServerCall *call, Client *client, const void *parameters);
 int op_destroy_key(Node *node, ServerCall *call, Client *client, const void *parameters);
+int op_retire_key(Node *node, ServerCall *call, Client *client, const void *parameters);
 int op_partial_sign(Node *node, ServerCall *call, Client *client, const void *parameters);
 int op_get_commitments(Node *node, ServerCall *call, Client *client, const void *parameters);
 int op_sign_share(Node *node, ServerCall *call, Client *client, const void *parameters);

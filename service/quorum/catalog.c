@@ -312,9 +312,9 @@ static void find_all(const Groups *groups, unsigned k, const Snapshot *snapshot,
         const Group *group = &groups->items[i];
         const QuorumKey *key = snapshot_find(snapshot, &group->id);
 
-        if (key)
+        if (key && snapshot_shows(snapshot, &group->id))
             find_in_key(group, groups->answered, key, findings);
-        else if (node_set_count(group_live(group)) < k)
+        else if (!key && node_set_count(group_live(group)) < k)
             add_for_all(findings, group_live(group), FINDING_ALONE, &group->id);
     }
 }
@@ -444,10 +444,13 @@ static int copy_keys(Catalog *catalog, QuorumKey ***ret_keys, size_t *ret_n_keys
     else if (!(keys = calloc(current->count + 1, sizeof(QuorumKey *))))
         r = -ENOMEM;
     if (r == 0) {
+        size_t n = 0;
+
         for (size_t i = 0; i < current->count; i++)
-            keys[i] = quorum_key_ref(current->keys[i]);
+            if (!current->items[i].hidden)
+                keys[n++] = quorum_key_ref(current->items[i].key);
         *ret_keys = keys;
-        *ret_n_keys = current->count;
+        *ret_n_keys = n;
     }
     pthread_mutex_unlock(&catalog->lock);
     return r;
@@ -484,6 +487,19 @@ QuorumKey *quorum_key_by_id(Quorum *quorum, const KeyId *id)
         quorum_key_ref(key);
     pthread_mutex_unlock(&catalog->lock);
     return key;
+}
+
+QuorumKey *quorum_key_shown(Quorum *quorum, const QuorumKey *key)
+{
+    Catalog *catalog = quorum_catalog(quorum);
+    QuorumKey *shown;
+
+    pthread_mutex_lock(&catalog->lock);
+    shown = snapshot_find_shown(catalog->current, quorum_key_header(key));
+    if (shown)
+        quorum_key_ref(shown);
+    pthread_mutex_unlock(&catalog->lock);
+    return shown;
 }
 
 /* ---- Changes ----------------------------------------------------------------------------------------------------------- */

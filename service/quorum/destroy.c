@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "quorum/catalog.h"
+#include "quorum/retire.h"
 #include "quorum/status.h"
 #include "quorum/steps.h"
 
@@ -82,7 +83,35 @@ static int bury(Quorum *quorum, const KeyId *id, NodeSet nodes, NodeSet already,
                           needed);
 }
 
-static int destroy(Quorum *quorum, const KeyId *id, Problem *problem)
+#define GENERATIONS_MAX 4 /* of one key, that exist at one time: two, or a few after refreshes that were cut off */
+
+typedef struct Buried {
+    KeyId ids[GENERATIONS_MAX];
+    size_t n;
+} Buried;
+
+static int bury_group(Quorum *quorum, const Group *group, NodeSet reached, Buried *buried, Problem *problem)
+{
+    int r = bury(quorum, &group->id, reached, group->in[KEY_DESTROYED], problem);
+
+    if (r == 0 && buried->n < GENERATIONS_MAX)
+        buried->ids[buried->n++] = group->id;
+    return r;
+}
+
+/* The one that was asked for last: as long as it is there, the command can be repeated. */
+static int bury_generations(Quorum *quorum, const Groups *groups, const KeyId *id, NodeSet reached, Buried *buried, Problem *problem)
+{
+    const Group *last = groups_find(groups, id);
+    int r = 0;
+
+    for (size_t i = 0; i < groups->count && r == 0; i++)
+        if (&groups->items[i] != last && group_same_key(&groups->items[i], last))
+            r = bury_group(quorum, &groups->items[i], reached, buried, problem);
+    return r == 0 ? bury_group(quorum, last, reached, buried, problem) : r;
+}
+
+static int destroy(Quorum *quorum, const KeyId *id, Buried *buried, Problem *problem)
 {
     _cleanup_catalog_view_ CatalogView view = {0};
     NodeSet reached = 0;
@@ -92,15 +121,18 @@ static int destroy(Quorum *quorum, const KeyId *id, Problem *problem)
         r = check_known(quorum, &view, id, problem);
     if (r == 0)
         r = reach(quorum, &reached, problem);
-    return r == 0 ? bury(quorum, id, reached, groups_find(&view.groups, id)->in[KEY_DESTROYED], problem) : r;
+    return r == 0 ? bury_generations(quorum, &view.groups, id, reached, buried, problem) : r;
 }
 
 int quorum_destroy(Quorum *quorum, const KeyId *id, Problem *problem)
 {
-    int r;
+    Buried buried = {0};
+    int r, removed = 0;
 
     if (!quorum_logged_in(quorum))
         return problem_set(problem, QUORUM_E_LOGIN_REQUIRED, "Destroying a key needs the PIN");
-    r = destroy(quorum, id, problem);
-    return r == 0 ? catalog_remove(quorum_catalog(quorum), id) : r;
+    r = destroy(quorum, id, &buried, problem);
+    for (size_t i = 0; i < buried.n && removed == 0; i++)
+        removed = catalog_remove(quorum_catalog(quorum), &buried.ids[i]);
+    return r == 0 ? removed : r;
 }

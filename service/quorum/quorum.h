@@ -110,17 +110,21 @@ const KeyRecord *quorum_key_record(const QuorumKey *key);
 /* Bit i-1: node i reported this key as active. */
 uint32_t quorum_key_holders(const QuorumKey *key);
 
-/* The keys that exist, newest knowledge first asked for: `*ret_keys` is a malloc'd array of references, in order of key id. Asks the nodes
- * what changed unless they were asked less than `max_age` ago (0: always ask), or too few of them answered a moment ago. Waits at most the
- * roster's connect time-out for their lists and as long again for activations of new keys, longer only while nodes go on showing new keys;
- * and at most the connect time-out for another thread that asks or changes a key. When fewer than k answer, what was known before stays; a
- * key that was known stays while nodes that did not answer may make up its k holders. Never fails for missing nodes: QUORUM_E_TOO_FEW_NODES
- * is returned only if nothing has ever been known. Errors: QUORUM_E_TOO_FEW_NODES, -ENOMEM. */
+/* The keys that exist, of several generations of one the one that stands for it, newest knowledge first asked for: `*ret_keys` is a
+ * malloc'd array of references, in order of key id. Asks the nodes what changed unless they were asked less than `max_age` ago (0: always
+ * ask), or too few of them answered a moment ago. Waits at most the roster's connect time-out for their lists and as long again for
+ * activations of new keys, longer only while nodes go on showing new keys; and at most the connect time-out for another thread that asks or
+ * changes a key. When fewer than k answer, what was known before stays; a key that was known stays while nodes that did not answer may make
+ * up its k holders. Never fails for missing nodes: QUORUM_E_TOO_FEW_NODES is returned only if nothing has ever been known. Errors:
+ * QUORUM_E_TOO_FEW_NODES, -ENOMEM. */
 int quorum_keys(Quorum *quorum, Microseconds max_age, QuorumKey ***ret_keys, size_t *ret_n_keys, Problem *problem) _must_check_;
 void quorum_keys_free(QuorumKey **keys, size_t n_keys);
 
 /* What is known of one key now, without asking. NULL if it does not exist. */
 QuorumKey *quorum_key_by_id(Quorum *quorum, const KeyId *id);
+/* The generation that stands for this key now (docs/protocol.md "Generations"), without asking: `key` itself, or another one with the same
+ * public key. NULL if none exists. */
+QuorumKey *quorum_key_shown(Quorum *quorum, const QuorumKey *key);
 
 typedef struct GenerateRequest {
     uint8_t algorithm; /* THRESHOLD_RSA, THRESHOLD_ED25519 */
@@ -143,9 +147,14 @@ int quorum_generate(Quorum *quorum, const GenerateRequest *request, QuorumKey **
  * quorum_key_by_id() has what is visible now, to be changed and tried again. */
 int quorum_set_record(Quorum *quorum, const KeyId *id, const KeyRecord *record, Problem *problem) _must_check_;
 
-/* Destroy with n-k+1 tombstones, or touch nothing. Needs a login. Errors: QUORUM_E_LOGIN_REQUIRED, _TOO_FEW_NODES, _UNKNOWN_KEY, _REFUSED
- * (too many nodes do not permit it). */
+/* Destroy with n-k+1 tombstones, or touch nothing; other generations of the key that exist go first. Needs a login. Errors:
+ * QUORUM_E_LOGIN_REQUIRED, _TOO_FEW_NODES, _UNKNOWN_KEY, _REFUSED (too many nodes do not permit it). */
 int quorum_destroy(Quorum *quorum, const KeyId *id, Problem *problem) _must_check_;
+
+/* Retire a generation of an Ed25519 key (RetireKey) at all nodes, after its successor has its labels and ids, and only if that is active at
+ * all n of them. Needs a login. Errors: QUORUM_E_LOGIN_REQUIRED; _TOO_FEW_NODES the successor is not active everywhere, or some node did
+ * not do it: quorum_sync() goes on from there; _UNKNOWN_KEY it has no successor. */
+int quorum_retire(Quorum *quorum, const KeyId *id, Problem *problem) _must_check_;
 
 /* Sign: ask the k nodes that will answer first, hedge when one is late, combine, verify, blame. `ret_signature`:
  * threshold_key_signature_size() bytes, written only when it verifies. Takes at most the roster's Timeout. Needs a login. A digest for
@@ -184,7 +193,8 @@ void quorum_status_free(NodeState *states, size_t n);
 /* One finding of quorum_sync(): what was found or done, one sentence. `done` false: it is left to the operator. */
 typedef void (*SyncReport)(void *userdata, bool done, const char *text);
 /* Bring the nodes together after crashes and absences: spread activations that a node proves, the newest records that k nodes hold, and
- * tombstones that n-k+1 nodes hold; report pending keys without activation (with `discard_pending`: discard them), unfinished destructions,
- * keys that too few nodes hold, stale PIN versions (with `pin`: reset them on the stale nodes, local callers only). Needs a login. Changes
- * nothing twice. Errors: QUORUM_E_LOGIN_REQUIRED, _TOO_FEW_NODES (fewer than k reachable). */
+ * tombstones that n-k+1 nodes hold, retire generations whose successors are active at all nodes; report pending keys without activation
+ * (with `discard_pending`: discard them), unfinished destructions, keys that too few nodes hold, stale PIN versions (with `pin`: reset them
+ * on the stale nodes, local callers only). Needs a login. Changes nothing twice. Errors: QUORUM_E_LOGIN_REQUIRED, _TOO_FEW_NODES (fewer
+ * than k reachable). */
 int quorum_sync(Quorum *quorum, bool discard_pending, const Secret *pin, SyncReport report, void *userdata, Problem *problem) _must_check_;

@@ -269,6 +269,13 @@ static int find_group(Quorum *quorum, const CatalogView *view, const KeyId *id, 
     return problem_prefix(problem, QUORUM_E_TOO_FEW_NODES, "Changing a key needs %u nodes that hold it", roster->k);
 }
 
+static bool shown_still(Quorum *quorum, const QuorumKey *known)
+{
+    _cleanup_quorum_key_ QuorumKey *shown = quorum_key_shown(quorum, known);
+
+    return !shown || key_id_equal(quorum_key_id(shown), quorum_key_id(known));
+}
+
 /* The record that the caller started from must be the one that this process would show now. */
 static int find_base(Quorum *quorum, const Group *group, const QuorumKey *known, uint64_t base, const NodeRecord **ret_visible,
                      Problem *problem)
@@ -278,6 +285,8 @@ static int find_base(Quorum *quorum, const Group *group, const QuorumKey *known,
 
     if (!visible)
         return problem_set(problem, QUORUM_E_UNKNOWN_KEY, "No node holds labels and ids of the key; 'kqctl sync' says more");
+    if (known && !shown_still(quorum, known))
+        return conflict(problem); /* another generation stands for it by now */
     if (base != visible->version || (known && record_compare(visible, &before) != 0))
         return conflict(problem);
     *ret_visible = visible;

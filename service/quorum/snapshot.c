@@ -8,7 +8,7 @@
 Snapshot *snapshot_free(Snapshot *snapshot)
 {
     for (size_t i = 0; snapshot && i < snapshot->count; i++)
-        quorum_key_unref(snapshot->keys[i]);
+        quorum_key_unref(snapshot->items[i].key);
     free(snapshot);
     return NULL;
 }
@@ -16,7 +16,7 @@ Snapshot *snapshot_free(Snapshot *snapshot)
 /* Room for `keys_max`, holding none yet. */
 static int allocate(size_t keys_max, Snapshot **ret_snapshot)
 {
-    Snapshot *snapshot = calloc(1, sizeof(*snapshot) + keys_max * sizeof(snapshot->keys[0]));
+    Snapshot *snapshot = calloc(1, sizeof(*snapshot) + keys_max * sizeof(snapshot->items[0]));
 
     if (!snapshot)
         return -ENOMEM;
@@ -24,18 +24,90 @@ static int allocate(size_t keys_max, Snapshot **ret_snapshot)
     return 0;
 }
 
-static int compare_id(const void *id, const void *key)
+static int compare_id(const void *id, const void *entry)
 {
-    return memcmp(((const KeyId *)id)->bytes, quorum_key_id(*(QuorumKey *const *)key)->bytes, KEY_ID_SIZE);
+    return memcmp(((const KeyId *)id)->bytes, quorum_key_id(((const SnapshotEntry *)entry)->key)->bytes, KEY_ID_SIZE);
+}
+
+static const SnapshotEntry *find_entry(const Snapshot *snapshot, const KeyId *id)
+{
+    return snapshot && snapshot->count > 0 ? bsearch(id, snapshot->items, snapshot->count, sizeof(snapshot->items[0]), compare_id) : NULL;
 }
 
 QuorumKey *snapshot_find(const Snapshot *snapshot, const KeyId *id)
 {
-    QuorumKey *const *key = NULL;
+    const SnapshotEntry *entry = find_entry(snapshot, id);
 
-    if (snapshot && snapshot->count > 0)
-        key = bsearch(id, snapshot->keys, snapshot->count, sizeof(snapshot->keys[0]), compare_id);
-    return key ? *key : NULL;
+    return entry ? entry->key : NULL;
+}
+
+bool snapshot_shows(const Snapshot *snapshot, const KeyId *id)
+{
+    const SnapshotEntry *entry = find_entry(snapshot, id);
+
+    return entry && !entry->hidden;
+}
+
+/* ---- Generations ------------------------------------------------------------------------------------------------------- */
+
+/* Only shares that nodes make among themselves are ever made anew. */
+static bool has_generations(const Header *header)
+{
+    return !threshold_scheme_has_dealer(threshold_scheme_by_algorithm(header->parameters.algorithm));
+}
+
+QuorumKey *snapshot_find_shown(const Snapshot *snapshot, const Header *header)
+{
+    for (size_t i = 0; snapshot && i < snapshot->count; i++) {
+        QuorumKey *key = snapshot->items[i].key;
+
+        if (!snapshot->items[i].hidden && quorum_key_header(key)->parameters.algorithm == header->parameters.algorithm &&
+            bytes_equal(&quorum_key_header(key)->public_key, &header->public_key))
+            return key;
+    }
+    return NULL;
+}
+
+/* By public key, then as they are fit to stand for it: first the one that most nodes report as active, of several the latest. */
+static int compare_generations(const void *a, const void *b)
+{
+    const QuorumKey *keys[] = {(*(SnapshotEntry *const *)a)->key, (*(SnapshotEntry *const *)b)->key};
+    const Header *headers[] = {quorum_key_header(keys[0]), quorum_key_header(keys[1])};
+    const unsigned holders[] = {node_set_count(quorum_key_holders(keys[0])), node_set_count(quorum_key_holders(keys[1]))};
+    int order = memcmp(headers[0]->public_key.data, headers[1]->public_key.data, headers[0]->public_key.size);
+
+    if (order != 0)
+        return order;
+    if (holders[0] != holders[1])
+        return holders[0] > holders[1] ? -1 : 1;
+    if (headers[0]->generation != headers[1]->generation)
+        return headers[0]->generation > headers[1]->generation ? -1 : 1;
+    return memcmp(quorum_key_id(keys[0])->bytes, quorum_key_id(keys[1])->bytes, KEY_ID_SIZE);
+}
+
+/* Ed25519 is the only such scheme, so their public keys are of one size. */
+static int hide_generations(Snapshot *snapshot)
+{
+    _cleanup_free_ SnapshotEntry **entries = calloc(snapshot->count + 1, sizeof(*entries));
+    size_t n = 0;
+
+    if (!entries)
+        return -ENOMEM;
+    for (size_t i = 0; i < snapshot->count; i++)
+        if (has_generations(quorum_key_header(snapshot->items[i].key)))
+            entries[n++] = &snapshot->items[i];
+    qsort(entries, n, sizeof(*entries), compare_generations);
+    for (size_t i = 0; i < n; i++)
+        entries[i]->hidden =
+            i > 0 && bytes_equal(&quorum_key_header(entries[i - 1]->key)->public_key, &quorum_key_header(entries[i]->key)->public_key);
+    return 0;
+}
+
+/* ---- Making one ----------------------------------------------------------------------------------------------------------- */
+
+static void append(Snapshot *snapshot, QuorumKey *key)
+{
+    snapshot->items[snapshot->count++] = (SnapshotEntry){.key = key};
 }
 
 /* The old snapshot's key if nothing about it changed, else a new one. */
@@ -57,19 +129,16 @@ static int make_key(QuorumKey *old, const Group *group, unsigned k, QuorumKey **
 /* `group` and `old` are of the same key; one of them may be NULL. */
 static int add_key(Snapshot *snapshot, const Groups *groups, const Group *group, QuorumKey *old, const Roster *roster)
 {
-    QuorumKey **place = &snapshot->keys[snapshot->count];
-    int r;
+    QuorumKey *key = NULL;
+    int r = 0;
 
-    if (group && group_exists(group, roster->k)) {
-        r = make_key(old, group, roster->k, place);
-        snapshot->count += r == 0;
-        return r;
-    }
-    if (old && group_may_exist(group, groups->answered, roster)) {
-        *place = quorum_key_ref(old);
-        snapshot->count++;
-    }
-    return 0;
+    if (group && group_exists(group, roster->k))
+        r = make_key(old, group, roster->k, &key);
+    else if (old && group_may_exist(group, groups->answered, roster))
+        key = quorum_key_ref(old);
+    if (key)
+        append(snapshot, key);
+    return r;
 }
 
 int snapshot_new(const Snapshot *old, const Groups *groups, const Roster *roster, Snapshot **ret_snapshot)
@@ -80,13 +149,15 @@ int snapshot_new(const Snapshot *old, const Groups *groups, const Roster *roster
 
     while (r == 0 && (i < groups->count || j < old_count)) {
         const Group *group = i < groups->count ? &groups->items[i] : NULL;
-        QuorumKey *key = j < old_count ? old->keys[j] : NULL;
-        int order = !group ? 1 : !key ? -1 : compare_id(&group->id, &key);
+        QuorumKey *key = j < old_count ? old->items[j].key : NULL;
+        int order = !group ? 1 : !key ? -1 : compare_id(&group->id, &old->items[j]);
 
         r = add_key(snapshot, groups, order <= 0 ? group : NULL, order >= 0 ? key : NULL, roster);
         i += order <= 0;
         j += order >= 0;
     }
+    if (r == 0)
+        r = hide_generations(snapshot);
     if (r == 0)
         *ret_snapshot = TAKE_PTR(snapshot);
     return r;
@@ -94,19 +165,21 @@ int snapshot_new(const Snapshot *old, const Groups *groups, const Roster *roster
 
 int snapshot_replace(const Snapshot *old, const KeyId *id, QuorumKey *add, Snapshot **ret_snapshot)
 {
-    Snapshot *snapshot = NULL;
+    _cleanup_snapshot_ Snapshot *snapshot = NULL;
     size_t count = old ? old->count : 0, i = 0;
     int r = allocate(count + 1, &snapshot);
 
     if (r < 0)
         return r;
-    for (; i < count && compare_id(id, &old->keys[i]) > 0; i++)
-        snapshot->keys[snapshot->count++] = quorum_key_ref(old->keys[i]);
+    for (; i < count && compare_id(id, &old->items[i]) > 0; i++)
+        append(snapshot, quorum_key_ref(old->items[i].key));
     if (add)
-        snapshot->keys[snapshot->count++] = quorum_key_ref(add);
+        append(snapshot, quorum_key_ref(add));
     for (; i < count; i++)
-        if (!key_id_equal(id, quorum_key_id(old->keys[i])))
-            snapshot->keys[snapshot->count++] = quorum_key_ref(old->keys[i]);
-    *ret_snapshot = snapshot;
-    return 0;
+        if (!key_id_equal(id, quorum_key_id(old->items[i].key)))
+            append(snapshot, quorum_key_ref(old->items[i].key));
+    r = hide_generations(snapshot);
+    if (r == 0)
+        *ret_snapshot = TAKE_PTR(snapshot);
+    return r;
 }

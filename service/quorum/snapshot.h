@@ -1,11 +1,17 @@
-/* The keys that exist at one moment, in order of key id. Never changed once it is published. */
+/* The keys that exist at one moment, in order of key id. Never changed once it is published. Generations of one key (docs/protocol.md
+ * "Generations") are all in it, and all but one of them are hidden. */
 #pragma once
 
 #include "quorum/group.h"
 
+typedef struct SnapshotEntry {
+    QuorumKey *key;
+    bool hidden; /* another generation stands for it */
+} SnapshotEntry;
+
 typedef struct Snapshot {
     size_t count;
-    QuorumKey *keys[];
+    SnapshotEntry items[];
 } Snapshot;
 
 Snapshot *snapshot_free(Snapshot *snapshot);
@@ -14,6 +20,10 @@ DEFINE_CLEANUP(Snapshot, snapshot_free)
 
 /* Borrowed; NULL if it is not in it. `snapshot` may be NULL. */
 QuorumKey *snapshot_find(const Snapshot *snapshot, const KeyId *id);
+/* Is it in it, and does it stand for its generations? */
+bool snapshot_shows(const Snapshot *snapshot, const KeyId *id);
+/* The generation that stands for the key with this header, borrowed; NULL: there is none. */
+QuorumKey *snapshot_find_shown(const Snapshot *snapshot, const Header *header);
 
 /* The keys of `groups` that exist, and those of `old` (may be NULL) that may still exist if nodes that did not answer hold them: those stay
  * as they were known. Errors: -ENOMEM. */

@@ -5,6 +5,7 @@
 #include "quorum/catalog.h"
 #include "quorum/pin.h"
 #include "quorum/records.h"
+#include "quorum/retire.h"
 #include "quorum/status.h"
 #include "quorum/steps.h"
 
@@ -13,7 +14,7 @@
 typedef struct Sync {
     Quorum *quorum;
     const Roster *roster;
-    const Groups *groups;
+    Groups *groups;
     bool discard_pending;
     SyncReport report;
     void *userdata;
@@ -77,8 +78,8 @@ static void say_done(const Sync *sync, const Group *group, const NodeAnswers *an
     say(sync, false, "Key %s: not %s: %s", key, text, others.text);
 }
 
-/* One change of this key at some nodes, and its report. */
-static int change(const Sync *sync, const Group *group, const Step *step, NodeSet nodes, const char *text)
+/* One change of this key at some nodes, and its report; `done` (may be NULL) gets those that made it. */
+static int change(const Sync *sync, const Group *group, const Step *step, NodeSet nodes, const char *text, NodeSet *done)
 {
     _cleanup_node_answers_ NodeAnswers answers = {0};
     int r;
@@ -88,6 +89,8 @@ static int change(const Sync *sync, const Group *group, const Step *step, NodeSe
     r = steps_take(sync->quorum, step, nodes, &answers);
     if (r == 0)
         say_done(sync, group, &answers, text);
+    if (done)
+        *done = node_answers_good(&answers);
     return r;
 }
 
@@ -97,16 +100,21 @@ static int change_by_id(const Sync *sync, const Group *group, const char *name, 
     const void *inputs[] = {&input};
     const Step step = {name, method, &node_key_input, inputs, .same = true};
 
-    return change(sync, group, &step, nodes, text);
+    return change(sync, group, &step, nodes, text, NULL);
 }
 
-static int activate(const Sync *sync, const Group *group)
+static int activate(const Sync *sync, Group *group)
 {
     NodeActivateInput input = {{(uint8_t *)group->id.bytes, KEY_ID_SIZE}, group->core->activation};
     const void *inputs[] = {&input};
     const Step step = {"activate", NODE_METHOD("ActivateKey"), &node_activate_input, inputs, .same = true};
 
-    return change(sync, group, &step, group->in[KEY_PENDING], "activated");
+    NodeSet done = 0;
+    int r = change(sync, group, &step, group->in[KEY_PENDING], "activated", &done);
+
+    group->in[KEY_PENDING] &= ~done;
+    group->in[KEY_ACTIVE] |= done;
+    return r;
 }
 
 /* A key that no node proves to be active. It may be so on a node that is away or too slow to show it: then it must not be discarded. */
@@ -203,8 +211,30 @@ static void say_unusable(const Sync *sync, const Group *group)
         }
 }
 
+/* A generation that has a successor. */
+static int settle_old(const Sync *sync, const Group *group, const Group *successor)
+{
+    _cleanup_node_answers_ NodeAnswers records = {0}, retired = {0};
+    int r;
+
+    if (successor->in[KEY_ACTIVE] != node_set_all(sync->roster->n)) {
+        if (group_live(group))
+            say_at(sync, successor, node_set_all(sync->roster->n) & ~successor->in[KEY_ACTIVE], "new shares that are not in use",
+                   "the old ones are kept until they are");
+        return 0;
+    }
+    r = retire_carry_record(sync->quorum, group, successor, &records);
+    if (r == 0 && records.asked)
+        say_done(sync, successor, &records, "later labels and ids of the old shares stored");
+    if (r == 0 && node_answers_good(&records) == records.asked)
+        r = retire_everywhere(sync->quorum, group, &retired);
+    if (r == 0 && retired.asked)
+        say_done(sync, group, &retired, "old shares destroyed, since new ones are in use,");
+    return r;
+}
+
 /* A key whose activation is proven. */
-static int settle_active(const Sync *sync, const Group *group)
+static int settle_active(const Sync *sync, Group *group)
 {
     NodeSet missing = sync->groups->answered & ~(group_live(group) | group->in[KEY_UNUSABLE] | group->in[KEY_DESTROYED]);
     unsigned live = node_set_count(group_live(group));
@@ -222,7 +252,7 @@ static int settle_active(const Sync *sync, const Group *group)
     return 0;
 }
 
-static int settle_key(const Sync *sync, const Group *group)
+static int settle_key(const Sync *sync, Group *group)
 {
     NodeSet tombstones = group->in[KEY_DESTROYED];
 
@@ -234,6 +264,24 @@ static int settle_key(const Sync *sync, const Group *group)
     if (group->core)
         return settle_active(sync, group);
     return group_live(group) ? settle_pending(sync, group) : 0;
+}
+
+/* Old generations last: they wait for what is done about the new ones. */
+static int settle_groups(const Sync *sync)
+{
+    Groups *groups = sync->groups;
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < groups->count; i++)
+        if (!groups->items[i].core || !retire_successor(groups, &groups->items[i]))
+            r = settle_key(sync, &groups->items[i]);
+    for (size_t i = 0; r == 0 && i < groups->count; i++) {
+        const Group *successor = groups->items[i].core ? retire_successor(groups, &groups->items[i]) : NULL;
+
+        if (successor)
+            r = settle_old(sync, &groups->items[i], successor);
+    }
+    return r;
 }
 
 static int settle_keys(Sync *sync, Problem *problem)
@@ -253,8 +301,7 @@ static int settle_keys(Sync *sync, Problem *problem)
         say(sync, false, "Not all nodes answer: %s", away.text);
     }
     sync->groups = &view.groups;
-    for (size_t i = 0; r == 0 && i < view.groups.count; i++)
-        r = settle_key(sync, &view.groups.items[i]);
+    r = settle_groups(sync);
     sync->groups = NULL;
     return r;
 }

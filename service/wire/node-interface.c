@@ -303,6 +303,7 @@ const MethodLayout node_methods[] = {
     {"DiscardKey",        &node_key_input,          &node_no_parameters},
     {"SetRecord",         &node_set_record_input,   &node_no_parameters},
     {"DestroyKey",        &node_key_input,          &node_no_parameters},
+    {"RetireKey",         &node_key_input,          &node_no_parameters},
     {"PartialSign",       &node_partial_sign_input, &node_partial_sign_output},
     {"AnnounceClient",    &node_announce_input,     &node_no_parameters},
     {"AuthorizeClient",   &node_authorize_input,    &node_no_parameters},

@@ -282,6 +282,37 @@ static ModelReply destroy_key(ModelNode *node, unsigned index, const void *input
     return changed(node);
 }
 
+/* Is a later generation of it active here? */
+static bool is_over(ModelNode *node, const ModelKey *key)
+{
+    _cleanup_header_ Header header = {0};
+
+    ck_assert_int_eq(header_decode(&key->common, &header, NULL), 0);
+    for (size_t i = 0; i < node->n_keys; i++) {
+        _cleanup_header_ Header other = {0};
+
+        if (node->keys[i].state != KEY_ACTIVE)
+            continue;
+        ck_assert_int_eq(header_decode(&node->keys[i].common, &other, NULL), 0);
+        if (bytes_equal(&other.public_key, &header.public_key) && other.generation > header.generation)
+            return true;
+    }
+    return false;
+}
+
+static ModelReply retire_key(ModelNode *node, unsigned index, const void *input, ModelOutput *output)
+{
+    const NodeKeyInput *retire = input;
+    KeyId id = id_of(&retire->key);
+    ModelKey *key = model_key_find(node, &id);
+
+    if (!key)
+        return fails(NODE_ERROR_UNKNOWN_KEY);
+    if (key->state != KEY_DESTROYED && !is_over(node, key))
+        return fails(NODE_ERROR_REJECTED);
+    return destroy_key(node, index, input, output);
+}
+
 static ModelReply partial_sign(ModelNode *node, unsigned index, const void *input, ModelOutput *output)
 {
     const NodePartialSignInput *sign = input;
@@ -326,6 +357,7 @@ static const struct {
     {"ActivateKey", ASK_LOGGED_IN, activate_key, NODE_PERMISSION_GENERATE},
     {"DiscardKey", ASK_LOGGED_IN, discard_key, NODE_PERMISSION_GENERATE},
     {"SetRecord", ASK_LOGGED_IN, set_record, NODE_PERMISSION_GENERATE},
+    {"RetireKey", ASK_LOGGED_IN, retire_key, NODE_PERMISSION_GENERATE},
     {"DestroyKey", ASK_LOGGED_IN, destroy_key, NODE_PERMISSION_DESTROY},
     {"PartialSign", ASK_LOGGED_IN, partial_sign, NODE_PERMISSION_SIGN},
 };

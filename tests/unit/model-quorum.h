@@ -73,6 +73,8 @@ ModelKey *model_key_insert(ModelNode *node, const KeyId *id);
 void model_key_remove(ModelNode *node, ModelKey *key);
 /* Put an active key straight into the nodes of the set: the fixed key with `variant` in its header, so that ids differ. */
 KeyId model_key_put(NodeSet nodes, unsigned variant, const char *label);
+/* A generation of one Ed25519 key, in that state. */
+KeyId model_generation_put(NodeSet nodes, unsigned generation, KeyState state, const char *label);
 /* Change the state of a key at a node, as a liar or an accident would. */
 void model_key_set_state(unsigned index, const KeyId *id, KeyState state);
 void model_key_set_record(unsigned index, const KeyId *id, uint64_t version, const char *label);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/crypto.h"
+#include "made-key.h"
 #include "quorum/key.h"
 
 void model_start(const TestKey *key)
@@ -120,6 +121,23 @@ static KeyRecord record_of(uint64_t version, const char *label)
     return (KeyRecord){.version = version, .private_label = strdup(label), .public_label = strdup(label)};
 }
 
+static void put(NodeSet nodes, const KeyId *id, const Bytes *common, const Bytes *activation, const char *label)
+{
+    for (unsigned i = 0; i < model.key->n; i++) {
+        ModelKey *key;
+
+        if (!(nodes & NODE_SET_OF(i + 1)))
+            continue;
+        key = model_key_insert(&model.nodes[i], id);
+        key->state = KEY_ACTIVE;
+        ck_assert_int_eq(bytes_copy(common->data, common->size, &key->common), 0);
+        if (activation->size > 0)
+            ck_assert_int_eq(bytes_copy(activation->data, activation->size, &key->activation), 0);
+        key->record = record_of(1, label);
+        model.nodes[i].revision++;
+    }
+}
+
 KeyId model_key_put(NodeSet nodes, unsigned variant, const char *label)
 {
     _cleanup_header_ Header header = fixture_header(model.key, CUSTODY_KEYRING);
@@ -130,19 +148,21 @@ KeyId model_key_put(NodeSet nodes, unsigned variant, const char *label)
     ck_assert_int_eq(header_encode(&header, &common), 0);
     ck_assert_int_eq(header_key_id(&common, &id), 0);
     activation = sign_activation(&id);
-    for (unsigned i = 0; i < model.key->n; i++) {
-        ModelKey *key;
-
-        if (!(nodes & NODE_SET_OF(i + 1)))
-            continue;
-        key = model_key_insert(&model.nodes[i], &id);
-        key->state = KEY_ACTIVE;
-        ck_assert_int_eq(bytes_copy(common.data, common.size, &key->common), 0);
-        ck_assert_int_eq(bytes_copy(activation.data, activation.size, &key->activation), 0);
-        key->record = record_of(1, label);
-        model.nodes[i].revision++;
-    }
+    put(nodes, &id, &common, &activation, label);
     return id;
+}
+
+KeyId model_generation_put(NodeSet nodes, unsigned generation, KeyState state, const char *label)
+{
+    _cleanup_made_key_ MadeKey key = made_key("model", model.key->n, model.key->k, generation);
+    uint8_t activation[FROST_SIGNATURE_SIZE];
+
+    made_key_activation(&key, activation);
+    put(nodes, &key.id, &key.common, &(Bytes){activation, state == KEY_ACTIVE ? sizeof(activation) : 0}, label);
+    for (unsigned i = 1; i <= model.key->n; i++)
+        if (nodes & NODE_SET_OF(i))
+            model_key_set_state(i, &key.id, state);
+    return key.id;
 }
 
 void model_key_set_state(unsigned index, const KeyId *id, KeyState state)

@@ -1,0 +1,72 @@
+#include "node/generations.h"
+
+#include <string.h>
+
+/* The header of a key that is held, if it is one of the same public key. */
+static bool is_of(const Key *key, const Bytes *public_key, Header *ret_header)
+{
+    _cleanup_header_ Header header = {0};
+
+    if (key->stored.destroyed || key->stored.common.size == 0 || header_decode(&key->stored.common, &header, NULL) < 0 ||
+        !bytes_equal(&header.public_key, public_key))
+        return false;
+    *ret_header = header;
+    header = (Header){0};
+    return true;
+}
+
+bool generation_may_come(const Keys *keys, const KeyId *id, const Header *header, Outcome *outcome)
+{
+    if (threshold_scheme_has_dealer(threshold_scheme_by_algorithm(header->parameters.algorithm)))
+        return true; /* it has but one */
+    for (size_t i = 0; i < keys->n; i++) {
+        const Key *key = keys->items[i];
+        _cleanup_header_ Header held = {0};
+
+        if (key_id_equal(&key->stored.id, id) || !is_of(key, &header->public_key, &held))
+            continue;
+        if (key_state(key) == KEY_PENDING)
+            return outcome_set(
+                outcome, NODE_ERROR_REJECTED,
+                "generation %u of this key is here, pending, from a refresh that goes on or was cut off; if it does not go on: "
+                "kqctl sync --discard-pending",
+                held.generation);
+        if (held.generation >= header->generation)
+            return outcome_set(outcome, NODE_ERROR_REJECTED, "generation %u of this key is here already; this is generation %u",
+                               held.generation, header->generation);
+    }
+    return true;
+}
+
+bool generation_is_locked(const Keys *keys, const Header *header)
+{
+    bool locked = false;
+
+    for (size_t i = 0; i < keys->n && !locked; i++) {
+        _cleanup_header_ Header held = {0};
+
+        locked = keys->items[i]->stored.locked && is_of(keys->items[i], &header->public_key, &held);
+    }
+    return locked;
+}
+
+bool generation_is_over(const Keys *keys, const Key *key, Outcome *outcome)
+{
+    _cleanup_header_ Header header = {0};
+
+    if (key->stored.common.size == 0 || header_decode(&key->stored.common, &header, NULL) < 0)
+        return outcome_set(outcome, NODE_ERROR_KEY_UNUSABLE, "%s", key->stored.damage ? key->stored.damage : "its header cannot be read");
+    for (size_t i = 0; i < keys->n; i++) {
+        _cleanup_header_ Header other = {0};
+
+        if (key_state(keys->items[i]) != KEY_ACTIVE || !is_of(keys->items[i], &header.public_key, &other) ||
+            other.generation <= header.generation)
+            continue;
+        if (key->stored.locked && !keys->items[i]->stored.locked)
+            return outcome_set(outcome, NODE_ERROR_REJECTED,
+                               "generation %u of this key is locked here, and generation %u is not: lock it first, with kqctl node lock",
+                               header.generation, other.generation);
+        return true;
+    }
+    return outcome_set(outcome, NODE_ERROR_REJECTED, "generation %u of this key is the latest that is active here", header.generation);
+}
