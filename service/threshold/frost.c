@@ -441,7 +441,7 @@ static int check_blame(const FrostRequest *request, const FrostPartial *partials
 
     if (r < 0)
         return r;
-    if (count == 0 || count > frost_key_k(request->key))
+    if (count > frost_key_k(request->key))
         return -EINVAL;
     for (unsigned i = 0; i < count; i++) {
         unsigned at = find_node(request, partials[i].index);

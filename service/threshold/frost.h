@@ -124,7 +124,7 @@ int frost_combine(const FrostKey *key, const void *message, size_t message_size,
 /* R, computed from the commitments (RFC 9591 §4.5). Errors: FROST_E_INVALID_COMMITMENT; -EINVAL the list; -EMSGSIZE. */
 int frost_group_commitment(const FrostRequest *request, Ed25519Point *ret_r) _must_check_;
 
-/* Which of 1..k partials of nodes in the request are not the honest answer to it: another R than the commitments make, or
+/* Which of 0..k partials of nodes in the request are not the honest answer to it: another R than the commitments make, or
  * z_i·B != D_i + ρ_i·E_i + c·λ_i·PK_i (RFC 9591 §5.4). Bit i-1 of `ret_liars` stands for node i. If commitments are not in the
  * group, their nodes are the liars, and no partial is looked at: honest nodes have refused to answer.
  * Errors: -EINVAL the list, the count, or a partial's index is not in the list or repeated; -EMSGSIZE. */
