@@ -12,7 +12,7 @@
 typedef struct Node Node;
 struct Client;
 
-#define NONCES_PAIRS_MAX      62   /* in a batch: they fill a page of locked memory */
+#define NONCES_PAIRS_MAX      58   /* in a batch: they fill a page of locked memory */
 #define NONCES_CONNECTION_MAX 128  /* batches of a connection */
 #define NONCES_MAX            1024 /* of all: 4 MiB of the 8 that the unit may lock */
 

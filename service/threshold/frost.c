@@ -69,7 +69,7 @@ struct FrostNonces {
     FrostCommitment commitments[];
 };
 
-/* What making nonces leaves behind, in locked memory as well. */
+/* What making nonces leaves behind. */
 typedef struct NonceScratch {
     crypto_hash_sha512_state state;
     uint8_t random[NONCE_RANDOM_SIZE];
@@ -95,14 +95,22 @@ static int make_nonce(NonceScratch *scratch, const Secret *share, Ed25519Scalar 
     return 0;
 }
 
+/* Behind the pairs while they are made: a mapping costs as much as making one. */
+static size_t scratch_offset(unsigned count)
+{
+    const size_t alignment = _Alignof(NonceScratch);
+
+    return (count * sizeof(NoncePair) + alignment - 1) / alignment * alignment;
+}
+
 static int make_pairs(FrostNonces *nonces, unsigned index, const Secret *share)
 {
-    _cleanup_secret_ Secret *memory = NULL;
+    const size_t offset = scratch_offset(nonces->count);
 
-    if (secret_new(sizeof(NonceScratch), &memory) < 0 || secret_new(nonces->count * sizeof(NoncePair), &nonces->pairs) < 0)
+    if (secret_new(offset + sizeof(NonceScratch), &nonces->pairs) < 0)
         return -EPERM;
 
-    NonceScratch *scratch = (NonceScratch *)(void *)secret_data(memory);
+    NonceScratch *scratch = (NonceScratch *)(void *)(secret_data(nonces->pairs) + offset);
     int r = 0;
 
     for (unsigned i = 0; i < nonces->count && r == 0; i++) {
@@ -115,6 +123,7 @@ static int make_pairs(FrostNonces *nonces, unsigned index, const Secret *share)
             r = make_nonce(scratch, share, &pair->binding, &commitment->binding);
         atomic_init(&pair->fresh, r == 0);
     }
+    secret_truncate(nonces->pairs, offset);
     return r;
 }
 

@@ -27,7 +27,7 @@
 #define FROST_SIGNATURE_SIZE   64
 #define FROST_SHARE_SIZE       ED25519_SCALAR_SIZE
 #define FROST_PARTIAL_SIZE     (ED25519_POINT_SIZE + ED25519_SCALAR_SIZE) /* as bytes: R ‖ z_i */
-#define FROST_NONCES_MAX       512                                        /* pairs in one batch; 62 of them take a page of locked memory */
+#define FROST_NONCES_MAX       512                                        /* pairs in one batch; 58 of them take a page of locked memory */
 
 typedef enum FrostError {
     FROST_E_OK,
