@@ -8,15 +8,33 @@
 
 #define SEARCHED_STACK (512 * 1024)
 
-/* Run on the stack given, SEARCHED_STACK bytes, which is then as it was left. */
+typedef struct SearchedRun {
+    void *(*run)(void *);
+    void *userdata;
+} SearchedRun;
+
+/* Below what the end of the thread needs of the stack for itself. */
+static inline void *run_below(void *userdata)
+{
+    const SearchedRun *searched = userdata;
+    volatile uint8_t room[16 * 1024];
+
+    room[0] = 0;
+    (void)searched->run(searched->userdata);
+    return room[0] == 0 ? NULL : userdata;
+}
+
+/* Run on the stack given, SEARCHED_STACK bytes, which is then as it was left. What checks things uses the stack as well: `run` ends with
+ * what is to be looked at. */
 static inline void run_on_stack(uint8_t *stack, void *(*run)(void *), void *userdata)
 {
+    SearchedRun searched = {run, userdata};
     pthread_attr_t attributes;
     pthread_t thread;
 
     ck_assert_int_eq(pthread_attr_init(&attributes), 0);
     ck_assert_int_eq(pthread_attr_setstack(&attributes, stack, SEARCHED_STACK), 0);
-    ck_assert_int_eq(pthread_create(&thread, &attributes, run, userdata), 0);
+    ck_assert_int_eq(pthread_create(&thread, &attributes, run_below, &searched), 0);
     ck_assert_int_eq(pthread_join(thread, NULL), 0);
     ck_assert_int_eq(pthread_attr_destroy(&attributes), 0);
 }

@@ -15,6 +15,7 @@ int __wrap_ed25519_scalar_draw(Ed25519Scalar *ret_scalar);
 static bool memory_is_short;
 static const char *const *coefficients; /* what the next draws give */
 static unsigned n_coefficients;
+static Ed25519Scalar drawn; /* what the last draw gave, if the test did not say it */
 
 int __wrap_secret_new(size_t size, Secret **ret_secret)
 {
@@ -23,8 +24,12 @@ int __wrap_secret_new(size_t size, Secret **ret_secret)
 
 int __wrap_ed25519_scalar_draw(Ed25519Scalar *ret_scalar)
 {
-    if (n_coefficients == 0)
-        return __real_ed25519_scalar_draw(ret_scalar);
+    if (n_coefficients == 0) {
+        int r = __real_ed25519_scalar_draw(ret_scalar);
+
+        drawn = *ret_scalar;
+        return r;
+    }
     *ret_scalar = scalar_of_hex(*coefficients++);
     n_coefficients--;
     return 0;
@@ -770,6 +775,36 @@ START_TEST(no_evaluation_stays_on_the_stack)
 }
 END_TEST
 
+typedef struct Beginning {
+    FrostDkg *dkg;
+    int r;
+} Beginning;
+
+static void *begin_to_generate(void *userdata)
+{
+    Beginning *beginning = userdata;
+
+    beginning->r = frost_dkg_new(&(FrostDkgParameters){3, 2, 1, context}, &beginning->dkg);
+    return NULL;
+}
+
+/* The nonce of the proof is what is drawn last. */
+START_TEST(no_nonce_stays_on_the_stack)
+{
+    Beginning beginning = {0};
+    uint8_t *stack = new_stack();
+    Ed25519Point commitment;
+
+    start_group();
+    run_on_stack(stack, begin_to_generate, &beginning);
+    ck_assert_int_eq(beginning.r, 0);
+    ed25519_multiply_base(&drawn, &commitment);
+    ck_assert_mem_eq(commitment.bytes, frost_dkg_proof(beginning.dkg)->data, sizeof(commitment.bytes));
+    ck_assert(!stack_has(stack, drawn.bytes, sizeof(drawn)));
+    frost_dkg_free(beginning.dkg);
+}
+END_TEST
+
 static void add(TCase *cases)
 {
     seed_random();
@@ -795,6 +830,7 @@ static void add(TCase *cases)
     tcase_add_test(cases, a_key_of_zero_is_refused);
     tcase_add_test(cases, a_share_of_zero_is_refused);
     tcase_add_test(cases, no_evaluation_stays_on_the_stack);
+    tcase_add_test(cases, no_nonce_stays_on_the_stack);
 }
 
 UNIT_MAIN("frost-dkg", add)

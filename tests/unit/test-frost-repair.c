@@ -2,6 +2,7 @@
 #include <sodium.h>
 
 #include "frost-fixture.h"
+#include "stack-search.h"
 #include "threshold/frost-repair.h"
 
 int __real_secret_new(size_t size, Secret **ret_secret);
@@ -333,6 +334,43 @@ START_TEST(only_helpers_help)
 }
 END_TEST
 
+/* ---- What stays behind ---- */
+
+typedef struct Split {
+    const Quorum *quorum;
+    FrostRepair repair;
+    FrostRepairParts parts;
+    int r;
+} Split;
+
+static void *split_a_share(void *userdata)
+{
+    Split *split = userdata;
+
+    split->r = frost_repair_split(&split->repair, 1, split->quorum->shares[0], &split->parts);
+    return NULL;
+}
+
+START_TEST(no_part_stays_on_the_stack)
+{
+    uint8_t *stack = new_stack();
+    _cleanup_quorum_ Quorum quorum = quorum_new(5, 3);
+    const unsigned helpers[] = {1, 2, 4};
+    Split split = {&quorum, {quorum.key, 3, helpers}};
+    Ed25519Scalar weighted;
+
+    run_on_stack(stack, split_a_share, &split);
+    ck_assert_int_eq(split.r, 0);
+    ed25519_scalar_lagrange(helpers, 3, 0, 3, &weighted);
+    ed25519_scalar_multiply(&weighted, ed25519_scalars_of(quorum.shares[0]), &weighted);
+    ck_assert(!stack_has(stack, weighted.bytes, sizeof(weighted)));
+    ck_assert(!stack_has(stack, secret_bytes(quorum.shares[0]), FROST_SHARE_SIZE));
+    for (unsigned i = 0; i < 3; i++)
+        ck_assert(!stack_has(stack, secret_bytes(split.parts.parts[i]), sizeof(Ed25519Scalar)));
+    frost_repair_parts_clear(&split.parts);
+}
+END_TEST
+
 static void add(TCase *cases)
 {
     seed_random();
@@ -348,6 +386,7 @@ static void add(TCase *cases)
     tcase_add_loop_test(cases, wrong_sums_are_found, 0, ELEMENTS(wrong_numbers));
     tcase_add_loop_test(cases, indices_are_checked, 0, ELEMENTS(wrong_indices));
     tcase_add_test(cases, only_helpers_help);
+    tcase_add_test(cases, no_part_stays_on_the_stack);
 }
 
 UNIT_MAIN("frost-repair", add)
