@@ -8,7 +8,6 @@
 #include "base/journal.h"
 #include "dbus/bus-connection.h"
 #include "node/node.h"
-#include "threshold/rsa-public.h"
 
 /* ---- What the node knows ------------------------------------------------------------------------------------------------------ */
 
@@ -68,17 +67,19 @@ static BusKeyState state_of(const Key *key)
 /* Of a share that is damaged there is nothing to tell. */
 static int fill_header(const Key *key, BusKey *bus_key)
 {
-    static const uint8_t exponent[] = {1, 0, 1};
     _cleanup_header_ Header header = {0};
 
     if (key->stored.common.size == 0 || header_decode(&key->stored.common, &header, NULL) < 0)
         return 0;
-    bus_key->algorithm = threshold_scheme_name(threshold_scheme_by_algorithm(header.parameters.algorithm));
+
+    const Scheme *scheme = threshold_scheme_by_algorithm(header.parameters.algorithm);
+
+    bus_key->algorithm = threshold_scheme_name(scheme);
     bus_key->bits = header.parameters.bits;
     bus_key->threshold = header.parameters.k;
     bus_key->nodes = header.parameters.n;
     bus_key->custody = custody_name(header.custody);
-    return rsa_public_info(&header.public_key, &(const Bytes){(uint8_t *)exponent, sizeof(exponent)}, &bus_key->public_key);
+    return threshold_scheme_public_info(scheme, &header.public_key, &bus_key->public_key);
 }
 
 static int fill_key(void *userdata, const uint8_t id[NODE_KEY_ID_SIZE], BusKey *ret_key)

@@ -4,6 +4,7 @@
 
 #include "bus-fixture.h"
 #include "dbus/bus-objects.h"
+#include "share-fixture.h"
 #include "threshold/rsa-public.h"
 #include "unit.h"
 
@@ -42,6 +43,31 @@ START_TEST(properties_say_what_is)
     bytes_are(client, path.text, BUS_KEY_INTERFACE, "CkaId", &(Bytes){(uint8_t *)"id", 2});
     ck_assert_int_eq(rsa_public_info(threshold_key_public(fixture.key.key), &(Bytes){(uint8_t *)exponent, 3}, &public_key), 0);
     bytes_are(client, path.text, BUS_KEY_INTERFACE, "PublicKey", &public_key);
+}
+END_TEST
+
+/* They sign with nonces, which are for clients of the node. */
+START_TEST(ed25519_keys_are_shown_and_do_not_sign_here)
+{
+    _cleanup_bus_fixture_ BusFixture fixture = {0};
+    _cleanup_ed_key_ EdKey key = ed_key(5, 3);
+    const DealtKey shown = {.id = key.id};
+    const Digest digest = test_digest(HASH_SHA256, 7);
+    uint8_t signature[FROST_SIGNATURE_SIZE], public_key[44] = {0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00};
+
+    bus_fixture_start(&fixture);
+    call_make_active_ed(fixture.link, &fixture.node, &key);
+
+    const TestPath path = key_path(&shown);
+
+    ck_assert(text_is(fixture.client, path.text, BUS_KEY_INTERFACE, "Algorithm", "ed25519"));
+    ck_assert(text_is(fixture.client, path.text, BUS_KEY_INTERFACE, "Custody", "keyring"));
+    ck_assert_uint_eq(get_number(fixture.client, path.text, BUS_KEY_INTERFACE, "Bits", 'u'), 256);
+    memcpy(public_key + 12, key.quorum.public_key.data, 32);
+    bytes_are(fixture.client, path.text, BUS_KEY_INTERFACE, "PublicKey", &(Bytes){public_key, sizeof(public_key)});
+    ck_assert_str_eq(key_sign(fixture.client, &shown, "sha256", digest.bytes, digest.size, NULL), BUS_ERROR("Rejected"));
+    ck_assert_int_eq(mixed_sign(fixture.link, &key, "message", 7, signature), NODE_ERROR_NONE);
+    ck_assert_uint_eq(get_number(fixture.client, path.text, BUS_KEY_INTERFACE, "SignaturesMade", 't'), 1);
 }
 END_TEST
 
@@ -278,6 +304,7 @@ END_TEST
 static void add(TCase *cases)
 {
     tcase_add_test(cases, properties_say_what_is);
+    tcase_add_test(cases, ed25519_keys_are_shown_and_do_not_sign_here);
     tcase_add_test(cases, what_changes_is_told);
     tcase_add_test(cases, counters_are_not_told_for_each_signature);
     tcase_add_test(cases, signatures_are_those_of_the_other_door);
