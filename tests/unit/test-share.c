@@ -274,6 +274,59 @@ START_TEST(header_names_what_is_wrong)
 }
 END_TEST
 
+static int decode(uint8_t algorithm, unsigned bits, CustodyKind custody, uint32_t generation, Problem *problem)
+{
+    _cleanup_header_ Header header = sample_header(32, 3 * 32), back = {0};
+    _cleanup_bytes_ Bytes common = {0};
+
+    header.parameters = (ThresholdParameters){algorithm, bits, 3, 2};
+    header.custody = custody;
+    header.generation = generation;
+    ck_assert_int_eq(header_encode(&header, &common), 0);
+
+    int r = header_decode(&common, &back, problem);
+
+    ck_assert_uint_eq(threshold_scheme_algorithm(header_scheme(&common)), algorithm);
+    if (r == 0) {
+        ck_assert_uint_eq(back.parameters.algorithm, algorithm);
+        ck_assert_int_eq(back.custody, custody);
+        ck_assert_uint_eq(back.generation, generation);
+    }
+    return r;
+}
+
+/* Only shares that the nodes make themselves have generations, and only dealt ones an oracle in the kernel. */
+START_TEST(header_of_either_scheme)
+{
+    Problem problem = PROBLEM_INIT;
+
+    ck_assert_int_eq(decode(THRESHOLD_RSA, 2048, CUSTODY_KERNEL, 0, &problem), 0);
+    ck_assert_int_eq(decode(THRESHOLD_RSA, 2048, CUSTODY_KERNEL, 1, &problem), -EBADMSG);
+    ck_assert_ptr_nonnull(strstr(problem.text, "rsa keys have only generation 0"));
+    ck_assert_int_eq(decode(THRESHOLD_RSA, 256, CUSTODY_KERNEL, 0, &problem), -EBADMSG);
+    ck_assert_int_eq(decode(THRESHOLD_ED25519, 256, CUSTODY_KEYRING, 0, &problem), 0);
+    ck_assert_int_eq(decode(THRESHOLD_ED25519, 256, CUSTODY_KEYRING, 1, &problem), 0);
+    ck_assert_int_eq(decode(THRESHOLD_ED25519, 256, CUSTODY_KEYRING, UINT32_MAX, &problem), 0);
+    ck_assert_int_eq(decode(THRESHOLD_ED25519, 256, CUSTODY_KERNEL, 0, &problem), -EBADMSG);
+    ck_assert_ptr_nonnull(strstr(problem.text, "custody kernel, which no ed25519 key can have"));
+    ck_assert_int_eq(decode(THRESHOLD_ED25519, 2048, CUSTODY_KEYRING, 0, &problem), -EBADMSG);
+    ck_assert_ptr_nonnull(strstr(problem.text, "256"));
+}
+END_TEST
+
+START_TEST(header_of_no_scheme)
+{
+    _cleanup_bytes_ Bytes common = sample_common();
+
+    common.data[9] = 9;
+    ck_assert_ptr_null(header_scheme(&common));
+    common.data[9] = 1;
+    common.data[0] ^= 1;
+    ck_assert_ptr_null(header_scheme(&common));
+    ck_assert_ptr_null(header_scheme(&(Bytes){0}));
+}
+END_TEST
+
 START_TEST(header_bounds)
 {
     _cleanup_header_ Header large = sample_header(HEADER_SIZE_MAX, 1), back = {0};
@@ -486,6 +539,8 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, header_round_trip);
     tcase_add_test(cases, header_known_bytes);
     tcase_add_loop_test(cases, header_names_what_is_wrong, 0, ELEMENTS(wrong_header));
+    tcase_add_test(cases, header_of_either_scheme);
+    tcase_add_test(cases, header_of_no_scheme);
     tcase_add_test(cases, header_bounds);
     tcase_add_test(cases, custody_names);
     tcase_add_test(cases, sealed_random_round_trips);
