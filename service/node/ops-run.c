@@ -5,6 +5,8 @@
 
 #include "base/crypto.h"
 #include "node/identity.h"
+#include "node/loading.h"
+#include "node/run-of-key.h"
 #include "node/run.h"
 #include "threshold/ed25519-group.h"
 
@@ -23,6 +25,9 @@ typedef struct NodeRun {
     unsigned index; /* this node's */
     Run *run;
     NodeRecord record;
+    RunOfKey of_key; /* if it makes shares of a key anew */
+    Loaded *loaded;  /* this node's share of that; NULL: it has none */
+    bool approved;   /* this node's operator has said so */
     sd_event_source *expiry;
     bool busy; /* a step is being taken */
 } NodeRun;
@@ -34,6 +39,8 @@ static NodeRun *node_run_free(NodeRun *run)
     sd_event_source_disable_unref(run->expiry);
     (void)run_free(run->run);
     message_clear(&node_record, &run->record);
+    run_of_key_clear(&run->of_key);
+    (void)loaded_unref(run->loaded);
     free(run);
     return NULL;
 }
@@ -177,12 +184,44 @@ static int read_identity(const Node *node, Secret **ret_seed, Problem *problem)
 static int sign(void *userdata, const Bytes *statement, uint8_t ret_signature[RUN_SIGNATURE_SIZE], Problem *problem)
 {
     _cleanup_secret_ Secret *seed = NULL;
-    int r = read_identity(userdata, &seed, problem);
+    int r = read_identity(((NodeRun *)userdata)->node, &seed, problem);
 
     if (r < 0)
         return r;
     r = identity_sign(seed, statement, ret_signature);
     return r < 0 ? problem_set(problem, r, "nothing can be signed with the identity key: %s", strerror(-r)) : 0;
+}
+
+/* In the lane's thread. */
+static int use_share(void *userdata, RunUse use, void *context, Problem *problem)
+{
+    const NodeRun *run = userdata;
+    bool used = false;
+    int r = keyring_share_use(run->loaded->share, use, context, &used, problem);
+
+    return used || r <= 0 ? r : problem_set(problem, -EAGAIN, "the share of this key is not in the ring any more");
+}
+
+/* What it is about, besides its kind. */
+static bool read_subject(Change *change, NodeRun *run, RunSubject *subject)
+{
+    const NodeBeginRunInput *input = change->parameters;
+    Node *node = change->node;
+
+    subject->nodes = ((uint32_t)1 << subject->n) - 1;
+    if (!run_kind_needs_approval(subject->kind))
+        return true;
+    if (!run_of_key_read(node, input, &run->of_key, &change->outcome))
+        return false;
+    run->approved = approvals_has(&node->approvals, &run->of_key.approval, lock_now());
+    change->key = run->of_key.approval.key;
+    change->has_key = true;
+    subject->nodes = run->of_key.nodes;
+    subject->lost = run->of_key.approval.lost;
+    subject->common = &run->of_key.common;
+    subject->approved = run->approved;
+    subject->use_share = run->of_key.has_share ? use_share : NULL;
+    return true;
 }
 
 static bool begin_begin(Change *change)
@@ -207,8 +246,8 @@ static bool begin_begin(Change *change)
     (void)snprintf(run_change->run->client, sizeof(run_change->run->client), "%s", change->client->name);
     subject->record = &run_change->run->record;
     subject->sign = sign;
-    subject->userdata = change->node;
-    return true;
+    subject->userdata = run_change->run;
+    return read_subject(change, run_change->run, subject);
 }
 
 /* The loader has the key that is in force now; others know this node by the one that it had at its start. */
@@ -243,6 +282,9 @@ static void work_begin(Change *change)
 
     if (r == 0)
         r = load_identity(change->node, &problem);
+    if (r == 0 && run->of_key.has_share &&
+        !loading_load(change->node, &run->of_key.approval.key, &run->of_key.common, &run->loaded, &change->outcome))
+        return;
     if (r == 0)
         r = crypto_random(run->name, sizeof(run->name));
     if (r == 0)
@@ -287,20 +329,12 @@ static const ChangeClass begin_run = {.what = "begins a run",
                                       .clear = clear_begin,
                                       .quiet = true};
 
-/* The members that a kind does not have. */
-static const char *find_excess(const NodeBeginRunInput *input)
-{
-    return input->key.size > 0       ? "key"
-           : input->header.size > 0  ? "header"
-           : input->lost > 0         ? "lost"
-           : input->helpers.size > 0 ? "helpers"
-                                     : NULL;
-}
-
 int op_begin_run(Node *node, ServerCall *call, Client *client, const void *parameters)
 {
     const NodeBeginRunInput *input = parameters;
-    const char *wrong = !run_kind_by_name(input->kind) ? "kind" : input->record.version < 1 ? "record.version" : find_excess(input);
+    const char *wrong = !run_kind_by_name(input->kind) ? "kind"
+                        : input->record.version < 1    ? "record.version"
+                                                       : run_of_key_find_wrong(input);
 
     if (wrong)
         return server_call_invalid(call, wrong);
@@ -365,10 +399,21 @@ static void store(Change *change)
 {
     RunChange *run_change = (RunChange *)change;
 
+    if (run_change->sealed.size == 0)
+        return;
     if (op_store_made_share(change->node, change->call, change->client, &run_change->sealed, &run_change->run->record) == 0)
         change->call = NULL;
     else
         (void)no_memory(change);
+}
+
+/* What was said in round 0 must be so still. */
+static bool use_approval(Change *change, const NodeRun *run)
+{
+    if (!run->approved || op_use_approval(change->node, change->client, &run->of_key.approval))
+        return true;
+    return outcome_set(&change->outcome, NODE_ERROR_RUN_FAILED,
+                       "what node %s's operator had approved was withdrawn or has expired meanwhile", change->node->config.name);
 }
 
 static void done_continue(Change *change)
@@ -381,7 +426,7 @@ static void done_continue(Change *change)
         (void)no_memory(change);
     if (change->outcome.error == NODE_ERROR_NONE && !run_change->over)
         return;
-    if (change->outcome.error == NODE_ERROR_NONE && run_change->sealed.size > 0)
+    if (change->outcome.error == NODE_ERROR_NONE && use_approval(change, run))
         store(change);
     (void)node_run_free(take(run));
 }

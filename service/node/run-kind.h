@@ -20,6 +20,7 @@ struct RunKind {
     uint8_t number;         /* in what is signed and hashed: 1 and up, in the order of NodeRunKind */
     const RunRound *rounds; /* the last of them is run_confirmation */
     unsigned n_rounds;
+    bool needs_approval;
     /* The session is known: make what `state` is to hold. */
     int (*begin)(Run *run, Problem *problem);
     /* All but the confirmation is there: common header and share. */
@@ -27,12 +28,13 @@ struct RunKind {
     void (*clear)(Run *run); /* `state`, which may be NULL */
 };
 
-extern const RunKind run_generate;
+extern const RunKind run_generate, run_repair;
 
 struct Run {
     RunSubject subject;
     unsigned round; /* whose messages are awaited; beyond the last: it is done */
     unsigned culprit;
+    unsigned approvals; /* nodes whose operators have approved it, this one included */
     uint8_t roster_hash[SHA256_SIZE], subject_hash[SHA256_SIZE];
     uint8_t session[SHA256_SIZE];                               /* zeros in round 0 */
     uint8_t transcript[SHA256_SIZE];                            /* of all that was said to all after round 0 */

@@ -38,12 +38,18 @@ static void write_string(Writer *writer, const void *data, size_t size)
 int run_hash_subject(const RunSubject *subject, uint8_t ret_hash[SHA256_SIZE])
 {
     const NodeRecord *record = subject->record;
-    uint8_t text[64 + 4 * (2 + NODE_LABEL_SIZE_MAX)];
+    uint8_t text[128 + 4 * (2 + NODE_LABEL_SIZE_MAX)];
     Writer writer = writer_of(text, sizeof(text));
+    KeyId key = {{0}};
     size_t size;
 
+    if (subject->common && header_key_id(subject->common, &key) < 0)
+        return -EIO;
     write_bytes(&writer, LABEL_SUBJECT, strlen(LABEL_SUBJECT));
     write_u8(&writer, subject->kind->number);
+    write_u32(&writer, subject->nodes);
+    write_u8(&writer, (uint8_t)subject->lost);
+    write_bytes(&writer, key.bytes, sizeof(key.bytes));
     write_u64(&writer, record->version);
     write_string(&writer, record->private_label, strlen(record->private_label));
     write_string(&writer, record->public_label, strlen(record->public_label));

@@ -7,13 +7,18 @@
 
 #include "node/run-kind.h"
 
-static const RunKind *const kinds[NODE_RUN_KIND_MAX] = {[NODE_RUN_GENERATE] = &run_generate};
+static const RunKind *const kinds[NODE_RUN_KIND_MAX] = {[NODE_RUN_GENERATE] = &run_generate, [NODE_RUN_REPAIR] = &run_repair};
 
 const RunKind *run_kind_by_name(const char *name)
 {
     const NodeRunKind kind = node_run_kind_from_name(name);
 
     return kind < NODE_RUN_KIND_MAX ? kinds[kind] : NULL;
+}
+
+bool run_kind_needs_approval(const RunKind *kind)
+{
+    return kind->needs_approval;
 }
 
 void run_messages_clear(RunMessages *messages)
@@ -75,6 +80,9 @@ static int hear_hello(Run *run, unsigned from, const Bytes *body, Problem *probl
 
     if (memcmp(hello->subject_hash, run->subject_hash, sizeof(hello->subject_hash)) != 0)
         return run_blame(run, from, problem, "was asked to take part in something else than this node");
+    if (hello->approved > 1)
+        return run_blame(run, from, problem, "does not say whether its operator has approved it");
+    run->approvals += hello->approved;
     memcpy(run->session_keys[from - 1], hello->session_key, sizeof(hello->session_key));
     return 0;
 }
@@ -146,6 +154,11 @@ static int open_message(Run *run, unsigned from, const Bytes *message, Bytes *re
     return blame_digests(run, from, ret_body->data, problem);
 }
 
+static bool takes_part(const Run *run, unsigned index)
+{
+    return run->subject.nodes & (uint32_t)1 << (index - 1);
+}
+
 /* One from each of the others, in any order. */
 static int sort_messages(Run *run, const List *list, const Bytes *ret_messages[NODE_INDEX_MAX], Problem *problem)
 {
@@ -154,14 +167,14 @@ static int sort_messages(Run *run, const List *list, const Bytes *ret_messages[N
     for (size_t i = 0; i < list->count; i++) {
         const unsigned from = (unsigned)messages[i].index;
 
-        if (from < 1 || from > run->subject.n || from == run->subject.index)
+        if (from < 1 || from > run->subject.n || from == run->subject.index || !takes_part(run, from))
             return problem_set(problem, RUN_E_FAILED, "there is a message of node %u, which is none of the other nodes of this run", from);
         if (ret_messages[from - 1])
             return problem_set(problem, RUN_E_FAILED, "there are two messages of node %s (%u)", run->subject.parties[from - 1].name, from);
         ret_messages[from - 1] = &messages[i].message;
     }
     for (unsigned i = 0; i < run->subject.n; i++)
-        if (i + 1 != run->subject.index && !ret_messages[i])
+        if (takes_part(run, i + 1) && i + 1 != run->subject.index && !ret_messages[i])
             return problem_set(problem, RUN_E_FAILED, "there is no message of node %s (%u)", run->subject.parties[i].name, i + 1);
     return 0;
 }
@@ -275,7 +288,7 @@ static int tell(Run *run, RunMessages *messages, Problem *problem)
     for (unsigned to = 1; to <= run->subject.n && r == 0; to++) {
         _cleanup_bytes_ Bytes sealed = {0}, body = {0};
 
-        if (to == run->subject.index)
+        if (to == run->subject.index || !takes_part(run, to))
             continue;
         r = seal(run, to, &sealed, problem);
         if (r != 0)
@@ -349,6 +362,18 @@ static int take(Run *run, const List *messages, Problem *problem)
     return r < 0 ? problem_set(problem, r, "the run's messages cannot be hashed: %s", strerror(-r)) : 0;
 }
 
+/* No client alone can have it done. */
+static int check_approvals(const Run *run, Problem *problem)
+{
+    if (!run->subject.kind->needs_approval || run->approvals >= run->subject.k)
+        return 0;
+    return problem_set(
+        problem, RUN_E_FAILED,
+        "operators of %u of the nodes that take part have approved this, and of %u must have; on the nodes' hosts: kqctl node "
+        "approve",
+        run->approvals, run->subject.k);
+}
+
 int run_step(Run *run, const List *messages, RunMessages *ret_messages, Problem *problem)
 {
     const RunKind *kind = run->subject.kind;
@@ -357,6 +382,8 @@ int run_step(Run *run, const List *messages, RunMessages *ret_messages, Problem 
     if (r != 0)
         return r;
     if (run->round == 0)
+        r = check_approvals(run, problem);
+    if (r == 0 && run->round == 0)
         r = kind->begin(run, problem);
     run->round++;
     if (r == 0 && run->round <= kind->n_rounds)
@@ -409,6 +436,7 @@ int run_new(const RunSubject *subject, Run **ret_run, RunMessages *ret_messages,
 
     if (r == 0) {
         run->subject = *subject;
+        run->approvals = subject->approved;
         r = run_hash_roster(subject, run->roster_hash);
     }
     if (r == 0)

@@ -27,6 +27,8 @@ typedef enum RunError {
 typedef struct Run Run;
 typedef struct RunKind RunKind;
 
+/* Does it make shares of a key anew? Operators of k of the nodes that take part must have approved it then. */
+bool run_kind_needs_approval(const RunKind *kind);
 /* A row of the table of kinds, one for each NodeRunKind; NULL: there is none of that name. */
 const RunKind *run_kind_by_name(const char *name);
 
@@ -36,6 +38,9 @@ typedef struct RunParty {
     uint8_t identity_key[NODE_PUBLIC_KEY_SIZE];
 } RunParty;
 
+/* Something that is computed with a share. `share` is secret, and nothing of it is kept. */
+typedef int (*RunUse)(void *context, const Secret *share);
+
 /* What a run is about. It has to be the same at all nodes but for what is said to be this node's own. Pointers are borrowed: what they
  * point to outlives the run. */
 typedef struct RunSubject {
@@ -43,9 +48,15 @@ typedef struct RunSubject {
     uint8_t token[NODE_TOKEN_SIZE];
     unsigned n, k;
     RunParty parties[NODE_INDEX_MAX]; /* of all n nodes; [index - 1] is this one */
+    uint32_t nodes;                   /* those that take part: bit i - 1 is node i; this one is among them */
+    unsigned lost;                    /* repair: the node whose share is made anew; otherwise 0 */
+    const Bytes *common;              /* the common header of the key whose shares are made anew; NULL: it is no such run */
     const NodeRecord *record;         /* of what is stored in the end */
     unsigned index;                   /* this node's own */
     bool approved;                    /* this node's own: has its operator approved it? */
+    /* This node's own: compute with the share that it has of that key; NULL: it has none. Errors: what `use` returns; -errno. The problem
+     * is set where it is not `use` that fails. */
+    int (*use_share)(void *userdata, RunUse use, void *context, Problem *problem);
     /* This node's own way to sign with its identity key. Errors: -errno. */
     int (*sign)(void *userdata, const Bytes *statement, uint8_t ret_signature[RUN_SIGNATURE_SIZE], Problem *problem);
     void *userdata;
@@ -77,7 +88,7 @@ unsigned run_culprit(const Run *run);
 /* What the last step yields. */
 typedef struct RunResult {
     const Bytes *common; /* the common header of the key */
-    const Secret *share; /* this node's, secret */
+    const Secret *share; /* this node's, secret; NULL: it has nothing to store */
 } RunResult;
 
 /* Has the last step been taken? Then what comes of it, which belongs to the run. */

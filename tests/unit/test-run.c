@@ -35,6 +35,7 @@ static void describe(Scene *scene, unsigned index)
                             .token = "a token, 16 byte",
                             .n = scene->n,
                             .k = scene->k,
+                            .nodes = ((uint32_t)1 << scene->n) - 1,
                             .record = &scene->record,
                             .index = index,
                             .sign = sign,
