@@ -45,7 +45,6 @@ static void check_needs(Link *link, bool after_hello)
         {"SetRecord", &record, NODE_ERROR_HELLO_REQUIRED, NODE_ERROR_LOGIN_REQUIRED},
         {"RetireKey", &key_input, NODE_ERROR_HELLO_REQUIRED, NODE_ERROR_LOGIN_REQUIRED},
         {"DestroyKey", &key_input, NODE_ERROR_HELLO_REQUIRED, NODE_ERROR_LOGIN_REQUIRED},
-        {"RetireKey", &key_input, NODE_ERROR_HELLO_REQUIRED, NODE_ERROR_LOGIN_REQUIRED},
         {"PartialSign", &sign, NODE_ERROR_HELLO_REQUIRED, NODE_ERROR_LOGIN_REQUIRED},
         {"GetCommitments", &commitments, NODE_ERROR_HELLO_REQUIRED, NODE_ERROR_LOGIN_REQUIRED},
         {"SignShare", &share, NODE_ERROR_HELLO_REQUIRED, NODE_ERROR_LOGIN_REQUIRED},
