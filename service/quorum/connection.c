@@ -198,6 +198,7 @@ void connection_close(Quorum *quorum, Connection *connection)
     (void)pthread_mutex_unlock(&quorum->lock);
     link_close(connection->link);
     roster_free(connection->roster);
+    commitments_free(connection->commitments);
     free(connection);
 }
 
@@ -231,6 +232,7 @@ void connection_pool_forked(ConnectionPool *pool)
         }
         link_close_inherited(connection->link);
         roster_free(connection->roster);
+        commitments_free(connection->commitments);
         free(connection);
     }
     *pool = (ConnectionPool){0};

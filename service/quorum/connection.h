@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "quorum/commitments.h"
 #include "quorum/quorum.h"
 #include "wire/link.h"
 #include "wire/node-interface.h"
@@ -12,7 +13,7 @@
 #define PEER_IDLE_MAX        64
 #define PEER_LATE_MAX        8 /* idle ones that wait for a reply nobody wants any more */
 
-typedef struct Connection {
+struct Connection {
     Link *link;
     Roster *roster; /* with which it was opened */
     unsigned index; /* the node's */
@@ -25,7 +26,8 @@ typedef struct Connection {
     uint64_t pin_version, next_pin_version;
     bool pin_locked;
     uint8_t nonce[NODE_NONCE_SIZE];
-} Connection;
+    Commitments *commitments; /* NULL: none yet */
+};
 
 /* The connections to one node, for those who hold the quorum's lock. */
 typedef struct ConnectionPool {

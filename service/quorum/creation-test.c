@@ -3,6 +3,7 @@
 
 #include "quorum/creation.h"
 #include "quorum/key.h"
+#include "quorum/sign-message.h"
 #include "quorum/steps.h"
 #include "threshold/subset.h"
 
@@ -50,12 +51,20 @@ static int find_wrong(const Creation *creation, const Partial *partials, const P
     return 0;
 }
 
+static int say_wrong(const Creation *creation, NodeSet wrong, Problem *problem)
+{
+    char names[NODE_NAMES_SIZE];
+
+    steps_name_nodes(creation->quorum, wrong, names);
+    quorum_log(creation->quorum, LOG_ERR, "Wrong test signature of new key %s by %s: lying, or a broken machine", creation->id_text, names);
+    return problem_set(problem, QUORUM_E_SIGNATURE, "Wrong test signature by %s; no key was made", names);
+}
+
 /* Every node's partial signature must be right, not only those of a quorum: each holds its share or the key is not made. */
 static int check_partials(Creation *creation, const Digest *digest, const Partial *partials, Problem *problem)
 {
     Partial good[THRESHOLD_NODES_MAX];
     uint8_t signature[THRESHOLD_SIGNATURE_SIZE_MAX];
-    char names[NODE_NAMES_SIZE];
     NodeSet wrong = 0;
     int r = find_good(creation, digest, partials, good, signature);
 
@@ -65,12 +74,8 @@ static int check_partials(Creation *creation, const Digest *digest, const Partia
     r = find_wrong(creation, partials, good, &wrong);
     if (r != 0)
         return problem_set(problem, r, "The test signatures cannot be checked");
-    if (wrong) {
-        steps_name_nodes(creation->quorum, wrong, names);
-        quorum_log(creation->quorum, LOG_ERR, "Wrong test signature of new key %s by %s: lying, or a broken machine", creation->id_text,
-                   names);
-        return problem_set(problem, QUORUM_E_SIGNATURE, "Wrong test signature by %s; no key was made", names);
-    }
+    if (wrong)
+        return say_wrong(creation, wrong, problem);
     return bytes_copy(signature, threshold_key_signature_size(creation->threshold), &creation->activation);
 }
 
@@ -90,21 +95,19 @@ static int take_partials(const Creation *creation, const NodeAnswers *answers, P
     return 0;
 }
 
-/* Step 2 of "Life of a key". */
-int creation_test(Creation *creation, Problem *problem)
+/* A key that signs digests: all n nodes at once. */
+static int test_at_once(Creation *creation, const Digest *digest, Problem *problem)
 {
     _cleanup_node_answers_ NodeAnswers answers = {0};
     Partial partials[THRESHOLD_NODES_MAX];
-    Digest digest;
-    int r = key_activation_digest(&creation->id, &digest);
+    NodePartialSignInput input = {
+        .key = {creation->id.bytes, KEY_ID_SIZE},
+        .hash = (char *)(uintptr_t)hash_name(digest->hash),
+        .digest = {(uint8_t *)(uintptr_t)digest->bytes, digest->size},
+    };
+    int r = quorum_ask(creation->quorum, creation->all, ASK_LOGGED_IN, NODE_METHOD("PartialSign"), &node_partial_sign_input,
+                       (const void *[]){&input}, true, &node_partial_sign_output, quorum_deadline(creation->quorum), &answers);
 
-    if (r != 0)
-        return r;
-
-    NodePartialSignInput input = {{creation->id.bytes, KEY_ID_SIZE}, (char *)hash_name(digest.hash), {digest.bytes, digest.size}};
-
-    r = quorum_ask(creation->quorum, creation->all, ASK_LOGGED_IN, NODE_METHOD("PartialSign"), &node_partial_sign_input,
-                   (const void *[]){&input}, true, &node_partial_sign_output, quorum_deadline(creation->quorum), &answers);
     if (r != 0)
         return problem_set(problem, r, "The new key cannot be tested");
     if (node_answers_good(&answers) != creation->all) {
@@ -113,5 +116,40 @@ int creation_test(Creation *creation, Problem *problem)
                               "Not all nodes could sign with the new key; no key was made");
     }
     r = take_partials(creation, &answers, partials, problem);
-    return r == 0 ? check_partials(creation, &digest, partials, problem) : r;
+    return r == 0 ? check_partials(creation, digest, partials, problem) : r;
+}
+
+/* A key that signs messages: k nodes at a time, until each had its turn. */
+static int test_in_turns(Creation *creation, const Digest *digest, Problem *problem)
+{
+    const Roster *roster = creation->roster;
+    uint8_t signature[THRESHOLD_SIGNATURE_SIZE_MAX];
+    NodeSet tested = 0, liars = 0;
+    int r = 0;
+
+    for (unsigned first = 0; r == 0 && tested != creation->all; first += roster->k) {
+        unsigned last_first = roster->n - roster->k;
+        NodeSet nodes = node_set_all(roster->k) << (first < last_first ? first : last_first);
+
+        r = sign_message_test(creation->quorum, &creation->id, creation->threshold, nodes, digest->bytes, digest->size, signature, &liars,
+                              problem);
+        tested |= nodes;
+    }
+    if (liars != 0)
+        return say_wrong(creation, liars, problem);
+    if (r != 0)
+        return problem_prefix(problem, r, "Not all nodes could sign with the new key; no key was made");
+    return bytes_copy(signature, threshold_key_signature_size(creation->threshold), &creation->activation);
+}
+
+/* Step 2 of "Life of a key". */
+int creation_test(Creation *creation, Problem *problem)
+{
+    Digest digest;
+    int r = key_activation_digest(&creation->id, &digest);
+
+    if (r != 0)
+        return r;
+    return threshold_scheme_has_dealer(threshold_key_scheme(creation->threshold)) ? test_at_once(creation, &digest, problem)
+                                                                                  : test_in_turns(creation, &digest, problem);
 }

@@ -1,5 +1,6 @@
 #include "quorum/creation.h"
 
+#include <errno.h>
 #include <syslog.h>
 #include <time.h>
 
@@ -29,6 +30,9 @@ int creation_begin(Quorum *quorum, Bytes *common, const KeyRecord *record, Creat
     _cleanup_header_ Header header = {0};
     int r = header_decode(&creation.common, &header, problem);
 
+    if (r == 0 && (header.parameters.n != creation.roster->n || header.parameters.k != creation.roster->k))
+        r = problem_set(problem, -ERANGE, "The key is made for %u of %u nodes, the roster says %u of %u", header.parameters.k,
+                        header.parameters.n, creation.roster->k, creation.roster->n);
     creation.record.version = 1;
     creation.record.created = (uint64_t)time(NULL); /* for people; nothing depends on it */
     if (r == 0)

@@ -33,6 +33,6 @@ int creation_finish(Creation *creation, QuorumKey **ret_key, Problem *problem) _
 /* Remove what is stored. Nodes that cannot be told keep a pending key, which does no harm; the log and the problem say which. */
 void creation_discard(const Creation *creation, Problem *problem);
 
-/* Every node signs the activation statement, and every one's answer is looked at, not only those of a quorum; wrong ones are named.
+/* Every node signs the activation statement at least once, and every one's answer is looked at; wrong ones are named.
  * `creation->activation` becomes the signature. Part of creation_finish(). Errors: QUORUM_E_TOO_FEW_NODES, _REFUSED, _SIGNATURE, -errno. */
 int creation_test(Creation *creation, Problem *problem) _must_check_;

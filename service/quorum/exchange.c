@@ -71,29 +71,33 @@ static void refuse(Exchange *exchange, NodeError error)
     finish(exchange);
 }
 
-/* What a member of questions that came after the first version of nodes is for (docs/protocol.md "Transport"); NULL: it came with it. */
+/* What a method or a member of questions that came after the first version of nodes is for (docs/protocol.md "Transport"); NULL: it came
+ * with it. */
 static const char *purpose_of(const char *name)
 {
     static const struct {
-        const char *member, *purpose;
-    } members[] = {
+        const char *name, *purpose;
+    } newer[] = {
         {"encoding", "RSA-PSS"},
         {"salt", "RSA-PSS"},
+        {NODE_METHOD("GetCommitments"), "Ed25519"},
         {"record.notAfter", "the last day of a key (--not-after, CKA_END_DATE)"},
     };
 
-    for (size_t i = 0; i < ELEMENTS(members); i++)
-        if (strcmp(members[i].member, name) == 0)
-            return members[i].purpose;
+    for (size_t i = 0; i < ELEMENTS(newer); i++)
+        if (strcmp(newer[i].name, name) == 0)
+            return newer[i].purpose;
     return NULL;
 }
 
-static const char *refused_purpose(const Reply *reply)
+static const char *refused_purpose(const Exchange *exchange, const Reply *reply)
 {
     char field[MESSAGE_FIELD_NAME_MAX];
     ServiceText invalid;
     const char *purpose;
 
+    if (strcmp(reply_error(reply), SERVICE_METHOD_NOT_FOUND) == 0)
+        return exchange->stage == EXCHANGE_QUESTION && exchange->method ? purpose_of(exchange->method) : NULL;
     if (strcmp(reply_error(reply), SERVICE_INVALID_PARAMETER) != 0 || reply_parse(reply, &service_invalid_parameter, &invalid, field) != 0)
         return NULL;
     purpose = purpose_of(invalid.text);
@@ -109,7 +113,7 @@ static NodeError read_error(Exchange *exchange, const Reply *reply)
 
     message_clear(&node_error_detail, &exchange->detail);
     if (error == NODE_ERROR_UNKNOWN) {
-        exchange->too_old = refused_purpose(reply);
+        exchange->too_old = refused_purpose(exchange, reply);
         exchange->detail.reason = text_copy(reply_error(reply));
         return error;
     }
@@ -232,7 +236,7 @@ static void open_and_start(Exchange *exchange)
 /* A connection from the pool may have died unnoticed: once, a new one takes its place. */
 static void broken(Exchange *exchange, int r)
 {
-    if (!exchange->reused || exchange->retried) {
+    if (!exchange->reused || exchange->retried || exchange->here) {
         fail(exchange, r, NULL);
         return;
     }
@@ -364,27 +368,65 @@ void exchange_begin(Exchange *exchange, Quorum *quorum, unsigned index, AskConne
         .index = index,
         .need = need,
         .login = need == ASK_LOGGED_IN ? login_ref(login) : NULL,
-        .began = clock_now(),
     };
 }
 
-void exchange_ask(Exchange *exchange, const char *method, const Layout *input, const void *parameters)
+bool exchange_take(Exchange *exchange)
 {
+    if (!exchange->connection) {
+        exchange->connection = connection_take(exchange->quorum, exchange->index);
+        exchange->reused = exchange->connection != NULL;
+    }
+    return exchange->connection && !needs_hello(exchange);
+}
+
+/* What an earlier question has left. */
+static void forget_answer(Exchange *exchange)
+{
+    exchange->r = 0;
+    exchange->error = NODE_ERROR_NONE;
+    message_clear(&node_error_detail, &exchange->detail);
+    exchange->reply = reply_free(exchange->reply);
+    exchange->too_old = NULL;
+    exchange->words[0] = '\0';
+    exchange->retried = false;
+}
+
+static void ask(Exchange *exchange, const char *method, const Layout *input, const void *parameters)
+{
+    int r;
+
+    forget_answer(exchange);
     exchange->method = method;
     exchange->input = input;
     exchange->parameters = parameters;
+    exchange->began = clock_now();
     exchange->hello_until = exchange->began + exchange->quorum->roster->connect_timeout;
-    exchange->connection = connection_take(exchange->quorum, exchange->index);
+    (void)exchange_take(exchange);
     if (!exchange->connection) {
         open_and_start(exchange);
         return;
     }
-    exchange->reused = true;
-
-    int r = start(exchange);
-
+    r = start(exchange);
     if (r < 0)
         broken(exchange, r);
+}
+
+void exchange_ask(Exchange *exchange, const char *method, const Layout *input, const void *parameters)
+{
+    exchange->here = false;
+    ask(exchange, method, input, parameters);
+}
+
+void exchange_ask_here(Exchange *exchange, const char *method, const Layout *input, const void *parameters)
+{
+    exchange->here = true;
+    ask(exchange, method, input, parameters);
+}
+
+bool exchange_was_stale(const Exchange *exchange)
+{
+    return exchange->r < 0 && exchange->here && exchange->reused;
 }
 
 bool exchange_done(const Exchange *exchange)

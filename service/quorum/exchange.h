@@ -30,6 +30,7 @@ typedef struct Exchange {
     Connection *connection;
     bool reused;     /* the connection came from the pool and has not answered anything yet */
     bool retried;    /* it was replaced, or the login repeated: not again */
+    bool here;       /* the question is about this very connection: no other will do */
     bool queued;     /* the question was sent */
     bool turn;       /* this one is proving the PIN; the others wait */
     uint64_t trying; /* the PIN version being answered */
@@ -49,8 +50,15 @@ typedef struct Exchange {
 
 /* `login` is needed for ASK_LOGGED_IN only; the exchange takes its own reference. */
 void exchange_begin(Exchange *exchange, Quorum *quorum, unsigned index, AskConnection need, Login *login);
-/* Ask; with `method` NULL only bring the connection to the wanted state. Failures show in the exchange. */
+/* Take an idle connection from the pool, if there is one, before anything is asked. True: it is in the wanted state already. */
+bool exchange_take(Exchange *exchange);
+/* Ask, on the connection that it has, or else on one from the pool or a new one; with `method` NULL only bring the connection to the wanted
+ * state. Failures show in the exchange. One that is done can be asked again: on the same connection, if it has not failed. */
 void exchange_ask(Exchange *exchange, const char *method, const Layout *input, const void *parameters);
+/* The same, of what concerns only this connection, which the exchange has. If it has died unnoticed in the pool, exchange_was_stale(). */
+void exchange_ask_here(Exchange *exchange, const char *method, const Layout *input, const void *parameters);
+/* It failed because the connection had died unnoticed: which says nothing about the node. */
+bool exchange_was_stale(const Exchange *exchange);
 /* Do what is possible now. */
 void exchange_advance(Exchange *exchange);
 /* Wait until something happens on one of them or `until` is reached. Those that are done are skipped. Returns at once if all are. */

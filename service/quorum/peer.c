@@ -271,6 +271,19 @@ void peer_keyless(Quorum *quorum, unsigned index, const KeyId *key, Microseconds
     (void)pthread_mutex_unlock(&quorum->lock);
 }
 
+bool peer_knows_commitment(Quorum *quorum, unsigned index, bool knows)
+{
+    Peer *peer = peer_of(quorum, index);
+
+    (void)pthread_mutex_lock(&quorum->lock);
+    peer->forgot = knows ? 0 : peer->forgot + 1;
+
+    bool in_order = peer->forgot <= PEER_FORGETS;
+
+    (void)pthread_mutex_unlock(&quorum->lock);
+    return in_order;
+}
+
 /* ---- Late answers ----------------------------------------------------------------------------------------------------- */
 
 static void end_exchange(Exchange *exchange)
@@ -358,12 +371,19 @@ bool peer_alive(const Exchange *exchange)
     return exchange->r == 0 && (exchange->error == NODE_ERROR_NONE || exchange->too_old != NULL || of_the_key[exchange->error]);
 }
 
+/* Nor is it the node's fault if a round of signing came to nothing. */
+static bool is_round_over(const Exchange *exchange)
+{
+    return exchange->here && exchange->r == 0 &&
+           (exchange->error == NODE_ERROR_REJECTED || exchange->error == NODE_ERROR_UNKNOWN_COMMITMENT);
+}
+
 static void settle_pending(Quorum *quorum, unsigned index, Exchange *exchange)
 {
     (void)pthread_mutex_lock(&quorum->lock);
     peer_of(quorum, index)->late = false;
     (void)pthread_mutex_unlock(&quorum->lock);
-    if (peer_alive(exchange))
+    if (peer_alive(exchange) || is_round_over(exchange))
         peer_answered(quorum, index, exchange->size, time_taken(exchange));
     else
         peer_failed(quorum, index, exchange->words);

@@ -22,6 +22,7 @@
 #define PEER_PENDING       (2 * MICROSECONDS_PER_SECOND)        /* the same for what may change any moment: not active yet, locked … */
 #define PEER_SILENT        (1 * MICROSECONDS_PER_SECOND)        /* when late becomes paused */
 #define PEER_STALE         (500 * MICROSECONDS_PER_MILLISECOND) /* an estimate not refreshed for so long is refreshed */
+#define PEER_FORGETS       4                                    /* its own commitments that it did not know, in a row, with good reason */
 #define PEER_NOTES         64                                   /* a power of 2 */
 
 typedef struct Exchange Exchange;
@@ -43,6 +44,8 @@ typedef struct Peer {
     bool late;
     Exchange *pending; /* while late: the exchange that goes on; whoever takes it owns it */
     PeerNote notes[PEER_NOTES];
+    CommitmentsSeen seen;
+    unsigned forgot; /* commitments of its own that it did not know, in a row */
     /* From the last Hello; 0: none yet. */
     uint64_t pin_version, next_pin_version;
     bool initialized, uninitialized;
@@ -71,6 +74,8 @@ void peer_failed(Quorum *quorum, unsigned index, const char *words);
 /* It lied about a signature of this key: long pause, and a line in the log. */
 void peer_lied(Quorum *quorum, unsigned index, const KeyId *key, const char *words);
 void peer_keyless(Quorum *quorum, unsigned index, const KeyId *key, Microseconds for_how_long);
+/* It has signed with a commitment of its own, or did not know it any more. False: not so often in a row that it is out of order. */
+bool peer_knows_commitment(Quorum *quorum, unsigned index, bool knows);
 
 /* Did it answer, and is it only the key that it cannot sign with? */
 bool peer_alive(const Exchange *exchange);

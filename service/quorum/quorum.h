@@ -134,11 +134,11 @@ typedef struct GenerateRequest {
     KeyRecord record;    /* labels and ids; version and created are filled in */
 } GenerateRequest;
 
-/* Deal and prepare on all n nodes, or have the nodes make the shares among themselves; test with every node, activate. Needs a login and all n nodes; if anything fails before the first
- * activation, the nodes are told to discard. Succeeds when more than min(n-k, k-1) nodes say that they activated it; with fewer, if it may
- * be active all the same, the problem says that 'kqctl sync' finishes it. Errors: QUORUM_E_LOGIN_REQUIRED, _TOO_FEW_NODES, _REFUSED,
- * _SIGNATURE (a node's test signature, or what it sent while the nodes made the key, is wrong), _CONFLICT (another client discarded it), _CANCELLED, -EINVAL, -EPERM (memory cannot be
- * locked), -errno. */
+/* Deal and prepare on all n nodes, or have the nodes make the shares among themselves; test with every node, activate. Needs a login and
+ * all n nodes; if anything fails before the first activation, the nodes are told to discard. Succeeds when more than min(n-k, k-1) nodes
+ * say that they activated it; with fewer, if it may be active all the same, the problem says that 'kqctl sync' finishes it. Errors:
+ * QUORUM_E_LOGIN_REQUIRED, _TOO_FEW_NODES, _REFUSED, _SIGNATURE (a node's test signature, or what it sent while the nodes made the key, is
+ * wrong), _CONFLICT (another client discarded it), _CANCELLED, -EINVAL, -EPERM (memory cannot be locked), -errno. */
 int quorum_generate(Quorum *quorum, const GenerateRequest *request, QuorumKey **ret_key, Problem *problem) _must_check_;
 
 /* Replace label and ids. `record.version` is that of the record which the caller copied and changed; the new version is above all that
@@ -156,12 +156,17 @@ int quorum_destroy(Quorum *quorum, const KeyId *id, Problem *problem) _must_chec
  * not do it: quorum_sync() goes on from there; _UNKNOWN_KEY it has no successor. */
 int quorum_retire(Quorum *quorum, const KeyId *id, Problem *problem) _must_check_;
 
-/* Sign: ask the k nodes that will answer first, hedge when one is late, combine, verify, blame. `ret_signature`:
+/* Sign a digest, with an RSA key: ask the k nodes that will answer first, hedge when one is late, combine, verify, blame. `ret_signature`:
  * threshold_key_signature_size() bytes, written only when it verifies. Takes at most the roster's Timeout. Needs a login. A digest for
- * EMSA-PSS comes with its salt; nodes that are too old for it are passed over. Errors: -EINVAL the key is too small for the encoding;
- * QUORUM_E_LOGIN_REQUIRED, _TOO_FEW_NODES, _SIGNATURE, _REFUSED (SHA-1; so many nodes have the key locked, or do not permit this client to
- * sign, that the others are too few), _PIN_INCORRECT (accepted for now, but the nodes refuse it). */
+ * EMSA-PSS comes with its salt; nodes that are too old for it are passed over. Errors: -EINVAL the key is too small for the encoding, or
+ * it signs messages; QUORUM_E_LOGIN_REQUIRED, _TOO_FEW_NODES, _SIGNATURE, _REFUSED (SHA-1; so many nodes have the key locked, or do not
+ * permit this client to sign, that the others are too few), _PIN_INCORRECT (accepted for now, but the nodes refuse it). */
 int quorum_sign(Quorum *quorum, const QuorumKey *key, const Digest *digest, uint8_t *ret_signature, Problem *problem) _must_check_;
+/* Sign a message, with an Ed25519 key: `size` bytes, at most FROST_MESSAGE_SIZE_MAX; `message` may be NULL if there are none. A node that
+ * is late, down or lies costs another round with k nodes; all else is as above. Errors: -EINVAL the message is too long, or the key signs
+ * digests; the others as above. */
+int quorum_sign_message(Quorum *quorum, const QuorumKey *key, const void *message, size_t size, uint8_t *ret_signature, Problem *problem)
+    _must_check_;
 
 /* ---- The operator's view ---------------------------------------------------------------------------------------------- */
 

@@ -66,6 +66,7 @@ NodeSet turnout_choose(Turnout *turnout, unsigned wanted)
     if (perhaps < wanted && turnout->down != 0)
         chosen |= peer_choose(turnout->quorum, &turnout->need, retriable(turnout, clock_now()), wanted - perhaps, false);
     turnout->claimed |= chosen;
+    turnout->down &= ~chosen;
     return chosen;
 }
 
@@ -84,7 +85,6 @@ Exchange *turnout_begin_exchange(Turnout *turnout, unsigned index)
     if (turnout->begun & NODE_SET_OF(index))
         exchange_end(exchange);
     turnout->begun |= NODE_SET_OF(index);
-    turnout->down &= ~NODE_SET_OF(index);
     exchange_begin(exchange, turnout->quorum, index, ASK_LOGGED_IN, turnout->login);
     return exchange;
 }

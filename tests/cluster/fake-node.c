@@ -1,4 +1,4 @@
-#include "fake-node.h"
+#include "fake-internal.h"
 
 #include <check.h>
 #include <errno.h>
@@ -10,25 +10,18 @@
 
 #include "base/crypto.h"
 
-typedef struct FakeConnection {
-    FakeNode *node;
-    bool hello, logged_in;
-    bool has_nonce;
-    uint8_t nonce[NODE_NONCE_SIZE];
-} FakeConnection;
-
 /* ---- Answering -------------------------------------------------------------------------------------------------------- */
 
-static FakeConnection *connection_of(ServerCall *call)
+FakeConnection *fake_connection(ServerCall *call)
 {
     return server_call_state(call);
 }
 
-static int refuse(ServerCall *call, NodeError error, uint64_t number)
+int fake_refuse(ServerCall *call, NodeError error, uint64_t number)
 {
     char words[NODE_REASON_SIZE_MAX + 1] = "the script says so";
 
-    if (connection_of(call)->node->wordy)
+    if (fake_connection(call)->node->wordy)
         memset(words, 'w', NODE_REASON_SIZE_MAX);
 
     const NodeErrorDetail detail = {.reason = words, .number = number};
@@ -72,11 +65,11 @@ static int on_init_token(ServerCall *call, void *parameters, void *userdata)
     FakeNode *node = userdata;
 
     if (node->initialized && !input->reset_pin)
-        return refuse(call, NODE_ERROR_ALREADY_INITIALIZED, 0);
+        return fake_refuse(call, NODE_ERROR_ALREADY_INITIALIZED, 0);
     if (!node->initialized && input->reset_pin)
-        return refuse(call, NODE_ERROR_NOT_INITIALIZED, 0);
+        return fake_refuse(call, NODE_ERROR_NOT_INITIALIZED, 0);
     if (node->initialized && input->pin_version < node->in_force.version)
-        return refuse(call, NODE_ERROR_STALE_VERSION, node->in_force.version);
+        return fake_refuse(call, NODE_ERROR_STALE_VERSION, node->in_force.version);
     memcpy(node->token, input->token.data, sizeof(node->token));
     node->in_force.version = input->pin_version;
     memcpy(node->in_force.verifier, input->verifier.data, sizeof(node->in_force.verifier));
@@ -90,13 +83,13 @@ static int on_hello(ServerCall *call, void *parameters, void *userdata)
 {
     const NodeHelloInput *input = parameters;
     FakeNode *node = userdata;
-    FakeConnection *connection = connection_of(call);
+    FakeConnection *connection = fake_connection(call);
 
     node->hellos++;
     if (!node->initialized)
-        return refuse(call, NODE_ERROR_NOT_INITIALIZED, 0);
+        return fake_refuse(call, NODE_ERROR_NOT_INITIALIZED, 0);
     if (node->wrong_token || memcmp(input->token.data, node->token, sizeof(node->token)) != 0 || input->index != node->index)
-        return refuse(call, NODE_ERROR_WRONG_TOKEN, 0);
+        return fake_refuse(call, NODE_ERROR_WRONG_TOKEN, 0);
     ck_assert_int_eq(crypto_random(connection->nonce, sizeof(connection->nonce)), 0);
     connection->hello = connection->has_nonce = true;
 
@@ -144,33 +137,36 @@ static bool is_right(const FakeNode *node, const FakeConnection *connection, con
                     &input->answer);
 }
 
-static int answer_later(FakeNode *node, ServerCall *call, const NodePartialSignInput *input, unsigned delay_ms);
+static int refuse_pin(FakeNode *node, ServerCall *call, const void *input)
+{
+    return fake_refuse(call, NODE_ERROR_PIN_INCORRECT, FAKE_TRIES);
+}
 
 static int on_challenge(ServerCall *call, void *parameters, void *userdata)
 {
     const NodeChallengeInput *input = parameters;
     FakeNode *node = userdata;
-    FakeConnection *connection = connection_of(call);
+    FakeConnection *connection = fake_connection(call);
 
     node->challenges++;
     if (!connection->has_nonce)
-        return refuse(call, NODE_ERROR_HELLO_REQUIRED, 0);
+        return fake_refuse(call, NODE_ERROR_HELLO_REQUIRED, 0);
     connection->has_nonce = false;
     if (node->refuse_after_ms > 0 && input->pin_version == node->in_force.version)
-        return answer_later(node, call, NULL, node->refuse_after_ms);
+        return fake_answer_later(node, call, refuse_pin, NULL, node->refuse_after_ms);
     if (node->pin == PIN_CLAIM_LOCKED || node->failures >= FAKE_TRIES)
-        return refuse(call, NODE_ERROR_PIN_LOCKED, 0);
+        return fake_refuse(call, NODE_ERROR_PIN_LOCKED, 0);
     if (node->pin == PIN_ACCEPT) {
         connection->logged_in = true;
         return server_call_reply(call, NULL);
     }
     if (node->pin == PIN_HONEST && input->pin_version != node->in_force.version &&
         (node->next.version == 0 || input->pin_version != node->next.version))
-        return refuse(call, NODE_ERROR_STALE_VERSION, node->in_force.version);
+        return fake_refuse(call, NODE_ERROR_STALE_VERSION, node->in_force.version);
     if (node->pin == PIN_REFUSE || !is_right(node, connection, input)) {
         node->failures++;
         node->failures_in_all++;
-        return refuse(call, NODE_ERROR_PIN_INCORRECT, FAKE_TRIES - node->failures);
+        return fake_refuse(call, NODE_ERROR_PIN_INCORRECT, FAKE_TRIES - node->failures);
     }
     node->failures = 0;
     connection->logged_in = true;
@@ -178,7 +174,7 @@ static int on_challenge(ServerCall *call, void *parameters, void *userdata)
 }
 
 /* Hello and login, as the table of docs/protocol.md has it; NODE_ERROR_NONE: go on. */
-static NodeError check_logged_in(FakeNode *node, FakeConnection *connection)
+NodeError fake_check_logged_in(FakeNode *node, FakeConnection *connection)
 {
     if (node->forget_logins)
         connection->logged_in = false;
@@ -191,14 +187,14 @@ static int on_prepare_pin(ServerCall *call, void *parameters, void *userdata)
 {
     const NodePinInput *input = parameters;
     FakeNode *node = userdata;
-    NodeError error = check_logged_in(node, connection_of(call));
+    NodeError error = fake_check_logged_in(node, fake_connection(call));
 
     if (error == NODE_ERROR_NONE && node->forbids_pin)
         error = NODE_ERROR_PERMISSION_DENIED;
     if (error != NODE_ERROR_NONE)
-        return refuse(call, error, 0);
+        return fake_refuse(call, error, 0);
     if (input->version != node->in_force.version + 1)
-        return refuse(call, NODE_ERROR_STALE_VERSION, node->in_force.version);
+        return fake_refuse(call, NODE_ERROR_STALE_VERSION, node->in_force.version);
     node->next.version = input->version;
     memcpy(node->next.verifier, input->verifier.data, sizeof(node->next.verifier));
     return server_call_reply(call, NULL);
@@ -208,14 +204,14 @@ static int on_commit_pin(ServerCall *call, void *parameters, void *userdata)
 {
     const NodePinInput *input = parameters;
     FakeNode *node = userdata;
-    NodeError error = check_logged_in(node, connection_of(call));
+    NodeError error = fake_check_logged_in(node, fake_connection(call));
 
     if (error != NODE_ERROR_NONE)
-        return refuse(call, error, 0);
+        return fake_refuse(call, error, 0);
     if (input->version == node->in_force.version)
         return server_call_reply(call, NULL);
     if (node->next.version == 0 || input->version != node->next.version)
-        return refuse(call, NODE_ERROR_STALE_VERSION, node->in_force.version);
+        return fake_refuse(call, NODE_ERROR_STALE_VERSION, node->in_force.version);
     node->in_force = node->next;
     node->next = (FakePinVerifier){0};
     return server_call_reply(call, NULL);
@@ -265,7 +261,7 @@ static void scripted_partial(FakeNode *node, const NodePartialSignInput *input, 
     }
 }
 
-static int reply_partial(FakeNode *node, ServerCall *call, const NodePartialSignInput *input)
+static int reply_partial(FakeNode *node, ServerCall *call, const void *input)
 {
     uint8_t bytes[256] = {0};
     NodePartialSignOutput output = {.partial = {bytes, sizeof(bytes)}};
@@ -277,7 +273,8 @@ static int reply_partial(FakeNode *node, ServerCall *call, const NodePartialSign
 struct Later {
     FakeNode *node;
     ServerCall *call;
-    const NodePartialSignInput *input; /* the call's, until it is answered; NULL: a PIN is refused */
+    FakeAnswer answer;
+    const void *input; /* the call's, until it is answered */
     sd_event_source *timer;
     Later *next;
 };
@@ -289,10 +286,7 @@ static void answer_now(Later *later)
     while (*at != later)
         at = &(*at)->next;
     *at = later->next;
-    if (later->input)
-        (void)reply_partial(later->node, later->call, later->input);
-    else
-        (void)refuse(later->call, NODE_ERROR_PIN_INCORRECT, FAKE_TRIES);
+    (void)later->answer(later->node, later->call, later->input);
     sd_event_source_disable_unref(later->timer);
     free(later);
 }
@@ -303,12 +297,12 @@ static int on_later(sd_event_source *source, uint64_t when, void *userdata)
     return 0;
 }
 
-static int answer_later(FakeNode *node, ServerCall *call, const NodePartialSignInput *input, unsigned delay_ms)
+int fake_answer_later(FakeNode *node, ServerCall *call, FakeAnswer answer, const void *input, unsigned delay_ms)
 {
     Later *later = malloc(sizeof(*later));
 
     ck_assert_ptr_nonnull(later);
-    *later = (Later){.node = node, .call = call, .input = input, .next = node->later};
+    *later = (Later){.node = node, .call = call, .answer = answer, .input = input, .next = node->later};
     node->later = later;
     ck_assert_int_ge(sd_event_add_time_relative(node->event, &later->timer, CLOCK_MONOTONIC, delay_ms * MICROSECONDS_PER_MILLISECOND, 1,
                                                 on_later, later),
@@ -319,18 +313,19 @@ static int answer_later(FakeNode *node, ServerCall *call, const NodePartialSignI
 static int on_partial_sign(ServerCall *call, void *parameters, void *userdata)
 {
     FakeNode *node = userdata;
-    NodeError error = check_logged_in(node, connection_of(call));
+    NodeError error = fake_check_logged_in(node, fake_connection(call));
 
     if (error != NODE_ERROR_NONE)
-        return refuse(call, error, 0);
+        return fake_refuse(call, error, 0);
     node->signs++;
     if (node->hang_up)
         return -EPIPE;
     if (node->too_old && ((NodePartialSignInput *)parameters)->encoding)
         return server_call_invalid(call, "encoding");
     if (node->sign_error != NODE_ERROR_NONE)
-        return refuse(call, node->sign_error, 0);
-    return node->delay_ms > 0 ? answer_later(node, call, parameters, node->delay_ms) : reply_partial(node, call, parameters);
+        return fake_refuse(call, node->sign_error, 0);
+    return node->delay_ms > 0 ? fake_answer_later(node, call, reply_partial, parameters, node->delay_ms)
+                              : reply_partial(node, call, parameters);
 }
 
 static const ServerMethod methods[] = {
@@ -341,6 +336,8 @@ static const ServerMethod methods[] = {
     {"PreparePin", &node_prepare_pin_input, &node_no_parameters, on_prepare_pin},
     {"CommitPin", &node_commit_pin_input, &node_no_parameters, on_commit_pin},
     {"PartialSign", &node_partial_sign_input, &node_partial_sign_output, on_partial_sign},
+    {"GetCommitments", &node_get_commitments_input, &node_commitments_output, fake_on_get_commitments},
+    {"SignShare", &node_sign_share_input, &node_sign_share_output, fake_on_sign_share},
     {NULL},
 };
 
@@ -358,6 +355,7 @@ static void *on_connected(void *userdata, ServerConnection *connection, void *li
 
 static void on_disconnected(void *userdata, void *state)
 {
+    fake_connection_clear(state);
     free(state);
 }
 

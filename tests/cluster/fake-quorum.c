@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/crypto.h"
+#include "ed25519-deal.h"
 #include "fake-node.h"
 #include "key-fixture.h"
 #include "quorum/key.h"
@@ -56,21 +57,38 @@ static Roster *make_roster(Microseconds timeout)
     return roster;
 }
 
-/* The key as a client finds it, its activation signed with the first shares. */
+/* The key as a client finds it. */
+static QuorumKey *key_of(const Roster *roster, const Bytes *common, const KeyId *id, const Bytes *activation)
+{
+    NodeRecord record = {.version = 1, .private_label = (char *)"key", .public_label = (char *)"key"};
+    Problem problem = PROBLEM_INIT;
+    KeyCore *core;
+    QuorumKey *key;
+
+    ck_assert_msg(key_core_new(roster, id, common, activation, &core, &problem) == 0, "%s", problem.text);
+    ck_assert_int_eq(key_new(core, &record, node_set_all(FAKE_NODES), &key), 0);
+    key_core_unref(core);
+    return key;
+}
+
+static KeyId id_of(const Header *header, Bytes *ret_common)
+{
+    KeyId id;
+
+    ck_assert_int_eq(header_encode(header, ret_common), 0);
+    ck_assert_int_eq(header_key_id(ret_common, &id), 0);
+    return id;
+}
+
+/* Its activation is signed with the first shares. */
 static QuorumKey *make_key(const Roster *roster)
 {
     _cleanup_header_ Header header = fixture_header(&rsa2048_3_of_5, CUSTODY_KEYRING);
     _cleanup_bytes_ Bytes common = {0}, activation = {0};
-    NodeRecord record = {.version = 1, .private_label = (char *)"key", .public_label = (char *)"key"};
+    const KeyId id = id_of(&header, &common);
     Partial partials[FAKE_THRESHOLD];
-    Problem problem = PROBLEM_INIT;
-    KeyCore *core;
-    QuorumKey *key;
     Digest digest;
-    KeyId id;
 
-    ck_assert_int_eq(header_encode(&header, &common), 0);
-    ck_assert_int_eq(header_key_id(&common, &id), 0);
     ck_assert_int_eq(key_activation_digest(&id, &digest), 0);
     for (unsigned i = 0; i < FAKE_THRESHOLD; i++) {
         const NodePartialSignInput input = {.hash = (char *)(uintptr_t)hash_name(digest.hash), .digest = {digest.bytes, digest.size}};
@@ -80,10 +98,51 @@ static QuorumKey *make_key(const Roster *roster)
     }
     ck_assert_int_eq(bytes_new(threshold_key_signature_size(fake.threshold), &activation), 0);
     ck_assert_int_eq(threshold_key_combine(fake.threshold, &digest, partials, activation.data), 0);
-    ck_assert_msg(key_core_new(roster, &id, &common, &activation, &core, &problem) == 0, "%s", problem.text);
-    ck_assert_int_eq(key_new(core, &record, node_set_all(FAKE_NODES), &key), 0);
-    key_core_unref(core);
-    return key;
+    return key_of(roster, &common, &id, &activation);
+}
+
+/* The first nodes sign. */
+static Bytes sign_together(const FrostKey *key, const void *message, size_t size)
+{
+    FrostNonces *nonces[FAKE_THRESHOLD];
+    FrostCommitment list[FAKE_THRESHOLD];
+    FrostPartial partials[FAKE_THRESHOLD];
+    const FrostRequest request = {key, list, message, size};
+    Bytes signature;
+
+    for (unsigned i = 0; i < FAKE_THRESHOLD; i++) {
+        ck_assert_int_eq(frost_nonces_new(key, i + 1, fake.ed25519_shares[i], 1, &nonces[i]), 0);
+        list[i] = *frost_nonces_commitment(nonces[i], 0);
+    }
+    for (unsigned i = 0; i < FAKE_THRESHOLD; i++) {
+        ck_assert_int_eq(frost_sign(nonces[i], 0, &request, i + 1, fake.ed25519_shares[i], &partials[i]), 0);
+        frost_nonces_free(nonces[i]);
+    }
+    ck_assert_int_eq(bytes_new(FROST_SIGNATURE_SIZE, &signature), 0);
+    ck_assert_int_eq(frost_combine(key, message, size, partials, signature.data), 0);
+    return signature;
+}
+
+static QuorumKey *make_ed25519_key(const Roster *roster)
+{
+    Deal deal = ed25519_deal(FAKE_NODES, FAKE_THRESHOLD);
+    _cleanup_header_ Header header = {
+        .parameters = {THRESHOLD_ED25519, 256, FAKE_NODES, FAKE_THRESHOLD},
+        .custody = CUSTODY_KEYRING,
+        .public_key = deal.public_key,
+        .verification = deal.verification,
+    };
+    _cleanup_bytes_ Bytes common = {0}, activation = {0};
+    _cleanup_threshold_key_ ThresholdKey *key = NULL;
+    const KeyId id = id_of(&header, &common);
+    Digest digest;
+
+    for (unsigned i = 0; i < FAKE_NODES; i++)
+        fake.ed25519_shares[i] = deal.shares[i];
+    ck_assert_int_eq(threshold_key_new(&header.parameters, &header.public_key, &header.verification, &key, NULL), 0);
+    ck_assert_int_eq(key_activation_digest(&id, &digest), 0);
+    activation = sign_together(threshold_key_frost(key), digest.bytes, digest.size);
+    return key_of(roster, &common, &id, &activation);
 }
 
 Secret *fake_pin(const char *text)
@@ -138,6 +197,7 @@ void fake_start(bool initialized, Microseconds timeout)
     if (initialized)
         set_pin(quorum_roster(fake.quorum));
     fake.key = make_key(quorum_roster(fake.quorum));
+    fake.ed25519_key = make_ed25519_key(quorum_roster(fake.quorum));
     for (unsigned i = 1; i <= FAKE_NODES; i++)
         fake_node_start(i);
 }
@@ -148,8 +208,11 @@ void fake_stop(void)
     fake.quorum = quorum_free(fake.quorum);
     for (unsigned i = 1; i <= FAKE_NODES; i++)
         fake_node_stop(i);
-    for (unsigned i = 0; i < FAKE_NODES; i++)
+    for (unsigned i = 0; i < FAKE_NODES; i++) {
         fake.shares[i] = secret_free(fake.shares[i]);
+        fake.ed25519_shares[i] = secret_free(fake.ed25519_shares[i]);
+    }
+    fake.ed25519_key = quorum_key_unref(fake.ed25519_key); /* which the nodes have used till now */
     fake.threshold = threshold_key_free(fake.threshold);
     (void)rmdir(fake.directory);
     fake = (Fake){0};
@@ -214,6 +277,19 @@ int fake_sign(unsigned number, Problem *problem)
 
     int r = quorum_sign(fake.quorum, fake.key, &digest, signature, problem);
     bool good = threshold_key_verify(key, &digest, signature, threshold_key_signature_size(key)) == 0;
+
+    ck_assert_int_eq(good, r == 0);
+    return r;
+}
+
+int fake_sign_message(unsigned number, Problem *problem)
+{
+    uint8_t signature[FROST_SIGNATURE_SIZE] = {0};
+    char message[32];
+    int size = snprintf(message, sizeof(message), "message %u", number);
+    int r = quorum_sign_message(fake.quorum, fake.ed25519_key, message, (size_t)size, signature, problem);
+    bool good =
+        threshold_key_verify_message(quorum_key_threshold(fake.ed25519_key), message, (size_t)size, signature, sizeof(signature)) == 0;
 
     ck_assert_int_eq(good, r == 0);
     return r;

@@ -38,11 +38,13 @@ typedef struct ModelNode {
     size_t n_keys;
     Secret *sealing_key;
     unsigned pages, gets, changes; /* ListKeys with a list, GetKey, durable changes answered */
+    unsigned tests;                /* signatures that it took part in with an Ed25519 key */
 } ModelNode;
 
 typedef struct Model {
-    struct Quorum quorum; /* the client */
-    const TestKey *key;   /* whose shares the nodes have */
+    struct Quorum quorum;                        /* the client */
+    const TestKey *key;                          /* whose shares the nodes have */
+    Secret *ed25519_shares[THRESHOLD_NODES_MAX]; /* of the only Ed25519 key that they take; the test's */
     ModelNode nodes[THRESHOLD_NODES_MAX];
     bool logged_in;
     Microseconds waited; /* the time that slow nodes have taken: clock_now() is so far ahead of the real time */
