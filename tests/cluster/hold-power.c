@@ -1,5 +1,5 @@
-/* In the place of a function of a node: if there are the named pipes $HOLD_POWER.computed and $HOLD_POWER.go, a partial signature that is
- * computed waits until the test has opened both, one after the other. */
+/* In the place of functions of a node: if there are the named pipes $HOLD_POWER.computed and $HOLD_POWER.go, what is computed with a share
+ * waits until the test has opened both, one after the other. */
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -10,6 +10,9 @@
 
 int __wrap_keyring_share_power(KeyringShare *share, const uint8_t *base, uint8_t *ret_power, Problem *problem);
 int __real_keyring_share_power(KeyringShare *share, const uint8_t *base, uint8_t *ret_power, Problem *problem);
+
+int __wrap_keyring_share_use(KeyringShare *share, KeyringUse use, void *userdata, bool *ret_used, Problem *problem);
+int __real_keyring_share_use(KeyringShare *share, KeyringUse use, void *userdata, bool *ret_used, Problem *problem);
 
 /* To open a pipe waits for who opens its other end (fifo(7)). */
 static void meet(const char *suffix, int flags)
@@ -27,6 +30,15 @@ static void meet(const char *suffix, int flags)
 int __wrap_keyring_share_power(KeyringShare *share, const uint8_t *base, uint8_t *ret_power, Problem *problem)
 {
     int r = __real_keyring_share_power(share, base, ret_power, problem);
+
+    meet(".computed", O_WRONLY);
+    meet(".go", O_RDONLY);
+    return r;
+}
+
+int __wrap_keyring_share_use(KeyringShare *share, KeyringUse use, void *userdata, bool *ret_used, Problem *problem)
+{
+    int r = __real_keyring_share_use(share, use, userdata, ret_used, problem);
 
     meet(".computed", O_WRONLY);
     meet(".go", O_RDONLY);

@@ -1,5 +1,6 @@
 /* What is on its way in a node when something else is done first. The node is one whose signatures the test can hold (hold-power.c). */
 #include "node-fixture.h"
+#include "share-fixture.h"
 #include "unit.h"
 
 #include <fcntl.h>
@@ -217,42 +218,106 @@ static void meet(const char *prefix, const char *suffix, int flags)
     (void)unlink(path);
 }
 
-/* Once DestroyKey or LockKey is answered, nobody is given a signature that was begun before. */
-static void check_not_given(const char *method, const char *error)
+/* A node, and two connections. It holds what it computes for the one until the other has had its answer. */
+typedef struct Held {
+    TestNode node;
+    Link *link, *signing;
+    char pipes[PATH_MAX - 32];
+} Held;
+
+static void held_start(Held *held)
 {
-    _cleanup_test_node_ TestNode node = test_node_new();
-    _cleanup_dealt_key_ DealtKey key = dealt_key(0);
-    const NodeUnlockInput unlock = {{key.id.bytes, KEY_ID_SIZE}, .seconds = 3600};
-    char hold[PATH_MAX - 32];
-
-    (void)snprintf(hold, sizeof(hold), "%s/hold", node.directory);
-    ck_assert_int_eq(setenv("HOLD_POWER", hold, 1), 0);
-    test_node_start(&node);
-    call_init_token(&node);
-
-    _cleanup_link_ Link *link = call_open_logged_in(&node), *signing = call_open_logged_in(&node);
-
-    call_make_active(link, &node, &key);
-    ck_assert_int_eq(call_key(link, "LockKey", &key.id), NODE_ERROR_NONE);
-    call_well(link, "UnlockKey", &unlock, NULL);
-    make_pipe(hold, ".computed");
-    make_pipe(hold, ".go");
-    send_sign(&(Fixture){.link = link}, signing, &key);
-    meet(hold, ".computed", O_RDONLY);
-    ck_assert_int_eq(call_key(link, method, &key.id), NODE_ERROR_NONE);
-    meet(hold, ".go", O_WRONLY);
-    ck_assert_str_eq(take(signing), error);
+    held->node = test_node_new();
+    (void)snprintf(held->pipes, sizeof(held->pipes), "%s/hold", held->node.directory);
+    ck_assert_int_eq(setenv("HOLD_POWER", held->pipes, 1), 0);
+    test_node_start(&held->node);
+    call_init_token(&held->node);
+    held->link = call_open_logged_in(&held->node);
+    held->signing = call_open_logged_in(&held->node);
 }
 
-START_TEST(of_a_destroyed_key_no_signature_is_given)
+static void held_clear(Held *held)
 {
-    check_not_given("DestroyKey", "KeyDestroyed");
+    (void)link_close(held->link);
+    (void)link_close(held->signing);
+    test_node_clear(&held->node);
+}
+
+#define _cleanup_held_ _cleanup_(held_clear)
+
+static void lock_and_open(const Held *held, const KeyId *id)
+{
+    const NodeUnlockInput unlock = {{(uint8_t *)(uintptr_t)id->bytes, KEY_ID_SIZE}, .seconds = 3600};
+
+    ck_assert_int_eq(call_key(held->link, "LockKey", id), NODE_ERROR_NONE);
+    call_well(held->link, "UnlockKey", &unlock, NULL);
+}
+
+static void hold(const Held *held)
+{
+    make_pipe(held->pipes, ".computed");
+    make_pipe(held->pipes, ".go");
+}
+
+static const char *take_after(const Held *held, const char *method, const KeyId *id)
+{
+    meet(held->pipes, ".computed", O_RDONLY);
+    ck_assert_int_eq(call_key(held->link, method, id), NODE_ERROR_NONE);
+    meet(held->pipes, ".go", O_WRONLY);
+    return take(held->signing);
+}
+
+/* Once DestroyKey or LockKey is answered, nobody is given a signature that was begun before. */
+static const struct {
+    const char *method, *error;
+} ends[] = {{"DestroyKey", "KeyDestroyed"}, {"LockKey", "KeyLocked"}};
+
+START_TEST(no_partial_signature_is_given_after)
+{
+    _cleanup_held_ Held held = {0};
+    _cleanup_dealt_key_ DealtKey key = dealt_key(0);
+
+    held_start(&held);
+    call_make_active(held.link, &held.node, &key);
+    lock_and_open(&held, &key.id);
+    hold(&held);
+    send_sign(&(Fixture){.link = held.link}, held.signing, &key);
+    ck_assert_str_eq(take_after(&held, ends[_i].method, &key.id), ends[_i].error);
 }
 END_TEST
 
-START_TEST(of_a_locked_key_no_signature_is_given)
+START_TEST(no_share_of_a_signature_is_given_after)
 {
-    check_not_given("LockKey", "KeyLocked");
+    _cleanup_held_ Held held = {0};
+    _cleanup_ed_key_ EdKey key = ed_key(5, 3);
+    _cleanup_signing_ Signing signing = {0};
+    uint8_t list[3 * FROST_COMMITMENT_SIZE];
+    NodeSignShareInput input = {{key.id.bytes, KEY_ID_SIZE}, {(uint8_t *)(uintptr_t) "message", 7}, {list, sizeof(list)}, 4};
+    FrostCommitment commitment;
+
+    held_start(&held);
+    call_make_active_ed(held.link, &held.node, &key);
+    lock_and_open(&held, &key.id);
+    commitment = call_commitment(held.signing, &key);
+    mixed_begin(&signing, &key, &commitment, "message", 7);
+    frost_commitments_write(signing.commitments, 3, list);
+    hold(&held);
+    ck_assert_int_eq(link_call(held.signing, NODE_METHOD("SignShare"), &node_sign_share_input, &input), 0);
+    ck_assert_str_eq(take_after(&held, ends[_i].method, &key.id), ends[_i].error);
+}
+END_TEST
+
+START_TEST(no_commitments_to_a_destroyed_key_are_given)
+{
+    _cleanup_held_ Held held = {0};
+    _cleanup_ed_key_ EdKey key = ed_key(5, 3);
+    const NodeGetCommitmentsInput input = {{key.id.bytes, KEY_ID_SIZE}, 4};
+
+    held_start(&held);
+    call_make_active_ed(held.link, &held.node, &key);
+    hold(&held);
+    ck_assert_int_eq(link_call(held.signing, NODE_METHOD("GetCommitments"), &node_get_commitments_input, &input), 0);
+    ck_assert_str_eq(take_after(&held, "DestroyKey", &key.id), "KeyDestroyed");
 }
 END_TEST
 
@@ -261,8 +326,9 @@ static void add(TCase *cases)
     tcase_add_test(cases, a_load_that_is_not_needed_any_more_is_not_told);
     tcase_add_test(cases, who_lost_the_authorization_is_not_signed_for);
     tcase_add_test(cases, a_lock_closes_what_was_opened_before_it);
-    tcase_add_test(cases, of_a_destroyed_key_no_signature_is_given);
-    tcase_add_test(cases, of_a_locked_key_no_signature_is_given);
+    tcase_add_loop_test(cases, no_partial_signature_is_given_after, 0, ELEMENTS(ends));
+    tcase_add_loop_test(cases, no_share_of_a_signature_is_given_after, 0, ELEMENTS(ends));
+    tcase_add_test(cases, no_commitments_to_a_destroyed_key_are_given);
 }
 
 UNIT_MAIN("node-order", add)
