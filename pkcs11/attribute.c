@@ -5,6 +5,7 @@
 
 #include "base/date.h"
 #include "pkcs11/mechanism.h"
+#include "threshold/ed25519-public.h"
 
 typedef struct AttributeRow AttributeRow;
 
@@ -13,7 +14,9 @@ struct AttributeRow {
     unsigned kinds;                                                                    /* bit 1 << kind: objects that have it */
     void (*get)(const Object *object, const AttributeRow *row, AttributeValue *value); /* NULL: sensitive */
     CK_ULONG constant;                                                                 /* or the slot of the value */
+    const KeyType *key_type;                                                           /* whose keys alone have it; NULL: all */
     bool writable, on_token_only;                                                      /* writable, but not of objects of a session */
+    bool (*equals)(const Object *object, const CK_ATTRIBUTE *attribute);               /* where other bytes may say the same */
 };
 
 #define PUBLIC      (1U << KIND_PUBLIC_KEY)
@@ -133,7 +136,7 @@ static void get_unique_id(const Object *object, const AttributeRow *row, Attribu
 
 static void get_key_type(const Object *object, const AttributeRow *row, AttributeValue *value)
 {
-    set_ulong(value, object->key_type);
+    set_ulong(value, object->key_type->type);
 }
 
 /* Made by this token, or a copy of such a key? */
@@ -144,22 +147,22 @@ static void get_local(const Object *object, const AttributeRow *row, AttributeVa
 
 static void get_key_gen_mechanism(const Object *object, const AttributeRow *row, AttributeValue *value)
 {
-    set_ulong(value, object->key ? CKM_RSA_PKCS_KEY_PAIR_GEN : CK_UNAVAILABLE_INFORMATION);
+    set_ulong(value, object->key ? object->key_type->generation : CK_UNAVAILABLE_INFORMATION);
 }
 
 static void get_allowed_mechanisms(const Object *object, const AttributeRow *row, AttributeValue *value)
 {
     CK_MECHANISM_TYPE types[MECHANISMS_MAX];
-    CK_ULONG count = mechanism_list(object->roster, object->key_type, CKF_SIGN | CKF_VERIFY, types);
+    CK_ULONG count = mechanism_list(object->roster, object->key_type->type, CKF_SIGN | CKF_VERIFY, types);
 
     memcpy(value->scratch, types, count * sizeof(types[0]));
     value->data = value->scratch;
     value->size = count * sizeof(types[0]);
 }
 
-static void get_modulus(const Object *object, const AttributeRow *row, AttributeValue *value)
+static void get_part(const Object *object, const AttributeRow *row, AttributeValue *value)
 {
-    set_bytes(value, &object->modulus);
+    set_bytes(value, &object->parts[row->constant]);
 }
 
 static void get_modulus_bits(const Object *object, const AttributeRow *row, AttributeValue *value)
@@ -167,14 +170,22 @@ static void get_modulus_bits(const Object *object, const AttributeRow *row, Attr
     set_ulong(value, object->bits);
 }
 
-static void get_public_exponent(const Object *object, const AttributeRow *row, AttributeValue *value)
-{
-    set_bytes(value, &object->exponent);
-}
-
 static void get_public_key_info(const Object *object, const AttributeRow *row, AttributeValue *value)
 {
     set_bytes(value, &object->info);
+}
+
+static bool equals_curve(const Object *object, const CK_ATTRIBUTE *attribute)
+{
+    return key_type_check_curve(&(Bytes){attribute->pValue, attribute->ulValueLen}) == 0;
+}
+
+static bool equals_point(const Object *object, const CK_ATTRIBUTE *attribute)
+{
+    Bytes given = {attribute->pValue, attribute->ulValueLen};
+    const uint8_t *point = key_type_point(&given);
+
+    return point && memcmp(point, key_type_point(&object->parts[1]), ED25519_PUBLIC_SIZE) == 0;
 }
 
 #define YES .get = get_constant_bool, .constant = true
@@ -222,9 +233,11 @@ static const AttributeRow rows[] = {
     {CKA_KEY_GEN_MECHANISM, BOTH, get_key_gen_mechanism},
     {CKA_ALLOWED_MECHANISMS, BOTH, get_allowed_mechanisms},
     {CKA_PUBLIC_KEY_INFO, BOTH, get_public_key_info},
-    {CKA_MODULUS, BOTH, get_modulus},
-    {CKA_MODULUS_BITS, PUBLIC, get_modulus_bits},
-    {CKA_PUBLIC_EXPONENT, BOTH, get_public_exponent},
+    {CKA_MODULUS, BOTH, get_part, 0, &key_type_rsa},
+    {CKA_MODULUS_BITS, PUBLIC, get_modulus_bits, .key_type = &key_type_rsa},
+    {CKA_PUBLIC_EXPONENT, BOTH, get_part, 1, &key_type_rsa},
+    {CKA_EC_PARAMS, BOTH, get_part, 0, &key_type_edwards, .equals = equals_curve},
+    {CKA_EC_POINT, BOTH, get_part, 1, &key_type_edwards, .equals = equals_point},
     {CKA_ENCRYPT, PUBLIC, NO},
     {CKA_VERIFY, PUBLIC, YES},
     {CKA_VERIFY_RECOVER, PUBLIC, NO},
@@ -240,18 +253,19 @@ static const AttributeRow rows[] = {
     {CKA_UNWRAP, PRIVATE, NO},
     {CKA_WRAP_WITH_TRUSTED, PRIVATE, NO},
     {CKA_ALWAYS_AUTHENTICATE, PRIVATE, NO},
-    {CKA_PRIVATE_EXPONENT, PRIVATE},
-    {CKA_PRIME_1, PRIVATE},
-    {CKA_PRIME_2, PRIVATE},
-    {CKA_EXPONENT_1, PRIVATE},
-    {CKA_EXPONENT_2, PRIVATE},
-    {CKA_COEFFICIENT, PRIVATE},
+    {CKA_PRIVATE_EXPONENT, PRIVATE, .key_type = &key_type_rsa},
+    {CKA_PRIME_1, PRIVATE, .key_type = &key_type_rsa},
+    {CKA_PRIME_2, PRIVATE, .key_type = &key_type_rsa},
+    {CKA_EXPONENT_1, PRIVATE, .key_type = &key_type_rsa},
+    {CKA_EXPONENT_2, PRIVATE, .key_type = &key_type_rsa},
+    {CKA_COEFFICIENT, PRIVATE, .key_type = &key_type_rsa},
+    {CKA_VALUE, PRIVATE, .key_type = &key_type_edwards},
 };
 
 static const AttributeRow *find_row(const Object *object, CK_ATTRIBUTE_TYPE type)
 {
     for (size_t i = 0; i < ELEMENTS(rows); i++)
-        if (rows[i].type == type && (rows[i].kinds & (1U << object->kind)))
+        if (rows[i].type == type && (rows[i].kinds & (1U << object->kind)) && (!rows[i].key_type || rows[i].key_type == object->key_type))
             return &rows[i];
     return NULL;
 }
@@ -287,8 +301,11 @@ CK_RV attribute_read(const Object *object, CK_ATTRIBUTE *entry)
 
 bool attribute_equals(const Object *object, const CK_ATTRIBUTE *attribute)
 {
+    const AttributeRow *row = find_row(object, attribute->type);
     AttributeValue value;
 
+    if (row && row->equals)
+        return row->equals(object, attribute);
     if (attribute_get(object, attribute->type, &value) != CKR_OK || value.size != attribute->ulValueLen)
         return false;
     return value.size == 0 || memcmp(value.data, attribute->pValue, value.size) == 0;

@@ -3,7 +3,7 @@
 
 #include "pkcs11/object.h"
 
-#define ATTRIBUTE_SCRATCH_SIZE 128
+#define ATTRIBUTE_SCRATCH_SIZE 256
 
 typedef struct AttributeValue {
     const void *data; /* the object's, a constant, or `scratch` */

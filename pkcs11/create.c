@@ -47,20 +47,35 @@ static CK_RV take_attributes(const Call *call, Object *made, const CK_ATTRIBUTE 
     return rv;
 }
 
+static CK_RV find_key_type(const Roster *roster, const CK_ATTRIBUTE *attributes, CK_ULONG count, const KeyType **ret_type)
+{
+    const CK_ATTRIBUTE *attribute = template_find(attributes, count, CKA_KEY_TYPE);
+    CK_ULONG value;
+
+    if (!attribute)
+        return CKR_TEMPLATE_INCOMPLETE;
+    if (template_ulong(attribute, &value) != CKR_OK)
+        return CKR_ATTRIBUTE_VALUE_INVALID;
+    *ret_type = key_type_find(value);
+    return *ret_type && key_type_shown(*ret_type, roster) ? CKR_OK : CKR_TEMPLATE_INCONSISTENT;
+}
+
 static CK_RV make_public_key(const Call *call, const CK_ATTRIBUTE *attributes, CK_ULONG count, Object **ret_object)
 {
-    const CK_ATTRIBUTE *modulus = template_find(attributes, count, CKA_MODULUS);
-    const CK_ATTRIBUTE *exponent = template_find(attributes, count, CKA_PUBLIC_EXPONENT);
-    CK_RV rv;
-    int r;
+    const KeyType *type = NULL;
+    Bytes parts[KEY_PARTS];
+    CK_RV rv = find_key_type(call->token->roster, attributes, count, &type);
 
-    rv = template_expect(attributes, count, CKA_KEY_TYPE, CKK_RSA);
     if (rv != CKR_OK)
         return rv;
-    if (!modulus || !exponent)
-        return CKR_TEMPLATE_INCOMPLETE;
-    r = object_of_rsa_public(call->token->roster, modulus->pValue, modulus->ulValueLen, exponent->pValue, exponent->ulValueLen, ret_object);
-    rv = r == -EINVAL ? CKR_ATTRIBUTE_VALUE_INVALID : rv_of(r);
+    for (size_t i = 0; i < KEY_PARTS; i++) {
+        const CK_ATTRIBUTE *part = template_find(attributes, count, type->parts[i]);
+
+        if (!part)
+            return CKR_TEMPLATE_INCOMPLETE;
+        parts[i] = (Bytes){part->pValue, part->ulValueLen};
+    }
+    rv = key_type_rv(object_of_public(call->token->roster, type, parts, ret_object));
     return rv == CKR_OK ? take_attributes(call, *ret_object, attributes, count) : rv;
 }
 

@@ -10,6 +10,15 @@
 
 #include <p11-kit/pkcs11.h>
 
+/* PKCS#11 3.0 Current Mechanisms, §2.3.15; p11-kit's header has neither. */
+#define CKF_EC_CURVENAME (1UL << 26)
+
+typedef struct EddsaParameters { /* laid out as CK_EDDSA_PARAMS */
+    CK_BBOOL phFlag;
+    CK_ULONG ulContextDataLen;
+    CK_BYTE *pContextData;
+} EddsaParameters;
+
 #if CRYPTOKI_VERSION_MAJOR < 3
 
 #define CKA_UNIQUE_ID               (4UL)

@@ -1,4 +1,5 @@
-/* C_GenerateKeyPair: this process deals, in the calling thread. */
+/* C_GenerateKeyPair: keys of RSA are dealt by this process, in the calling thread; those of Ed25519 are made by the nodes among themselves.
+ */
 #include <string.h>
 #include <syslog.h>
 
@@ -10,6 +11,7 @@
 #include "pkcs11/template.h"
 
 typedef struct Generation {
+    const KeyType *type;
     GenerateRequest request;
     bool on_token[ROLE_MAX]; /* CKA_TOKEN, false by default */
 } Generation;
@@ -33,7 +35,7 @@ static CK_RV take_key_type(Generation *generation, KeyRole role, const CK_ATTRIB
 
     if (rv != CKR_OK)
         return rv;
-    return value == CKK_RSA ? CKR_OK : CKR_TEMPLATE_INCONSISTENT;
+    return value == generation->type->type ? CKR_OK : CKR_TEMPLATE_INCONSISTENT;
 }
 
 static CK_RV take_token(Generation *generation, KeyRole role, const CK_ATTRIBUTE *attribute)
@@ -55,9 +57,19 @@ static CK_RV take_end_date(Generation *generation, KeyRole role, const CK_ATTRIB
     return rv == CKR_OK && before != 0 && generation->request.record.not_after != before ? CKR_TEMPLATE_INCONSISTENT : rv;
 }
 
+/* A curve has one size. */
+static CK_RV take_curve(Generation *generation, KeyRole role, const CK_ATTRIBUTE *attribute)
+{
+    int r = key_type_check_curve(&(Bytes){attribute->pValue, attribute->ulValueLen});
+
+    if (r == 0)
+        generation->request.bits = *threshold_scheme_sizes(threshold_scheme_by_algorithm(generation->type->algorithm));
+    return key_type_rv(r);
+}
+
 static CK_RV take_bits(Generation *generation, KeyRole role, const CK_ATTRIBUTE *attribute)
 {
-    const unsigned *size = threshold_scheme_sizes(threshold_scheme_by_algorithm(THRESHOLD_RSA));
+    const unsigned *size = threshold_scheme_sizes(threshold_scheme_by_algorithm(generation->type->algorithm));
     CK_ULONG value;
     CK_RV rv = template_ulong(attribute, &value);
 
@@ -120,14 +132,16 @@ static const struct {
     CK_ATTRIBUTE_TYPE type;
     unsigned roles;
     Taker take;
+    const KeyType *key_type; /* whose templates alone may have it; NULL: all */
 } takers[] = {
     {CKA_CLASS, BOTH, take_class},
     {CKA_KEY_TYPE, BOTH, take_key_type},
     {CKA_TOKEN, BOTH, take_token},
     {CKA_LABEL, BOTH, take_name},
     {CKA_ID, BOTH, take_name},
-    {CKA_MODULUS_BITS, PUBLIC, take_bits},
-    {CKA_PUBLIC_EXPONENT, BOTH, take_exponent},
+    {CKA_MODULUS_BITS, PUBLIC, take_bits, &key_type_rsa},
+    {CKA_PUBLIC_EXPONENT, BOTH, take_exponent, &key_type_rsa},
+    {CKA_EC_PARAMS, BOTH, take_curve, &key_type_edwards},
     {CKA_PRIVATE, PUBLIC, take_any_bool}, /* public keys are public */
     {CKA_PRIVATE, PRIVATE, take_true},
     {CKA_SENSITIVE, PRIVATE, take_true},
@@ -156,7 +170,8 @@ static const struct {
 static CK_RV take_attribute(Generation *generation, KeyRole role, const CK_ATTRIBUTE *attribute)
 {
     for (size_t i = 0; i < ELEMENTS(takers); i++)
-        if (takers[i].type == attribute->type && (takers[i].roles & (1U << role)))
+        if (takers[i].type == attribute->type && (takers[i].roles & (1U << role)) &&
+            (!takers[i].key_type || takers[i].key_type == generation->type))
             return takers[i].take(generation, role, attribute);
     return CKR_ATTRIBUTE_TYPE_INVALID;
 }
@@ -187,7 +202,7 @@ static CK_RV complete(Token *token, Generation *generation)
         token_log(token, LOG_ERR, "C_GenerateKeyPair: private keys live on the token only: CKA_TOKEN has to be true");
         return CKR_TEMPLATE_INCONSISTENT;
     }
-    generation->request.algorithm = THRESHOLD_RSA;
+    generation->request.algorithm = generation->type->algorithm;
     generation->request.custody = CUSTODY_INVALID;
     generation->request.record.public_hidden = !generation->on_token[ROLE_PUBLIC];
     return complete_names(&generation->request.record);
@@ -221,7 +236,7 @@ static CK_RV add_key(const Call *call, QuorumKey *key, CK_OBJECT_HANDLE ret_hand
     return rv;
 }
 
-static CK_RV deal(const Call *call, const GenerateRequest *request, CK_OBJECT_HANDLE ret_handles[ROLE_MAX])
+static CK_RV generate(const Call *call, const GenerateRequest *request, CK_OBJECT_HANDLE ret_handles[ROLE_MAX])
 {
     _cleanup_(quorum_key_unrefp) QuorumKey *key = NULL;
     Problem problem = PROBLEM_INIT;
@@ -235,12 +250,26 @@ static CK_RV deal(const Call *call, const GenerateRequest *request, CK_OBJECT_HA
     return rv;
 }
 
-static CK_RV check_mechanism(const Call *call, CK_MECHANISM_TYPE type)
+/* Which keys the mechanism makes. */
+static CK_RV find_key_type(const Call *call, CK_MECHANISM_TYPE given, const KeyType **ret_type)
 {
-    if (mechanism_find(call->token->roster, type, CKF_GENERATE_KEY_PAIR))
+    static const struct {
+        CK_MECHANISM_TYPE type;
+        const char *refusal; /* when the roster does not offer it */
+    } known[] = {
+        {CKM_RSA_PKCS_KEY_PAIR_GEN, "Deal=no: make keys with kqctl key generate"},
+        {CKM_EC_EDWARDS_KEY_PAIR_GEN, "ShowEd25519=no: use a roster without that"},
+    };
+    CK_MECHANISM_TYPE type = given == CKM_EDDSA ? CKM_EC_EDWARDS_KEY_PAIR_GEN : given; /* GnuTLS 3.7 calls it so */
+    const Mechanism *mechanism = mechanism_find(call->token->roster, type, CKF_GENERATE_KEY_PAIR);
+
+    if (mechanism) {
+        *ret_type = key_type_find(mechanism->key_type);
         return CKR_OK;
-    if (type == CKM_RSA_PKCS_KEY_PAIR_GEN)
-        token_log(call->token, LOG_ERR, "C_GenerateKeyPair: the roster says Deal=no: make keys with kqctl key generate");
+    }
+    for (size_t i = 0; i < ELEMENTS(known); i++)
+        if (known[i].type == type)
+            token_log(call->token, LOG_ERR, "C_GenerateKeyPair: the roster says %s", known[i].refusal);
     return CKR_MECHANISM_INVALID;
 }
 
@@ -270,7 +299,7 @@ CK_RV C_GenerateKeyPair(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_A
         return rv;
     if (!mechanism || !public_key || !private_key)
         return CKR_ARGUMENTS_BAD;
-    rv = check_mechanism(&call, mechanism->mechanism);
+    rv = find_key_type(&call, mechanism->mechanism, &generation.type);
     if (rv == CKR_OK)
         rv = template_check(public_attributes, public_count);
     if (rv == CKR_OK)
@@ -284,7 +313,7 @@ CK_RV C_GenerateKeyPair(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_A
     if (rv == CKR_OK)
         rv = check_may_generate(&call);
     if (rv == CKR_OK)
-        rv = deal(&call, &generation.request, handles);
+        rv = generate(&call, &generation.request, handles);
     if (rv != CKR_OK)
         return rv;
     *public_key = handles[ROLE_PUBLIC];

@@ -4,9 +4,19 @@
 #include <string.h>
 
 #include "pkcs11/call.h"
+#include "pkcs11/key-type.h"
+#include "threshold/frost.h"
+#include "threshold/rsa-public.h"
 
 #define RSA_BITS_MIN 2048
 #define RSA_BITS_MAX 4096
+#define ED25519_BITS 256 /* of the encoding (RFC 8032 §5.1.2); SoftHSM and OpenSC count them so */
+
+/* Keys of Ed25519 are dealt by nobody: the nodes make them among themselves, and Deal=no says nothing of them. */
+static bool shows_ed25519(const Roster *roster)
+{
+    return key_type_shown(&key_type_edwards, roster);
+}
 
 static bool deals(const Roster *roster)
 {
@@ -21,7 +31,13 @@ static bool signs_sha1(const Roster *roster)
 #define RSA(mechanism, flags, hash_, encoding_, offered_)                                                                                  \
     {                                                                                                                                      \
         .type = mechanism, .info = {RSA_BITS_MIN, RSA_BITS_MAX, CKF_HW | (flags)}, .hash = hash_, .encoding = ENCODING_##encoding_,        \
-        .key_type = CKK_RSA, .offered = offered_                                                                                           \
+        .data_size_max = hash_ == HASH_INVALID ? RSA_PUBLIC_SIZE_MAX : 0, .key_type = CKK_RSA, .offered = offered_                         \
+    }
+#define EDWARDS_CURVE (CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_CURVENAME | CKF_EC_COMPRESS)
+#define EDWARDS(mechanism, flags)                                                                                                          \
+    {                                                                                                                                      \
+        .type = mechanism, .info = {ED25519_BITS, ED25519_BITS, CKF_HW | EDWARDS_CURVE | (flags)}, .hash = HASH_INVALID,                   \
+        .encoding = ENCODING_INVALID, .data_size_max = FROST_MESSAGE_SIZE_MAX, .key_type = CKK_EC_EDWARDS, .offered = shows_ed25519        \
     }
 #define SIGNS (CKF_SIGN | CKF_VERIFY)
 #define DIGEST(mechanism, hash_)                                                                                                           \
@@ -41,6 +57,8 @@ static const Mechanism mechanisms[] = {
     RSA(CKM_SHA256_RSA_PKCS_PSS, SIGNS, HASH_SHA256, PSS, NULL),
     RSA(CKM_SHA384_RSA_PKCS_PSS, SIGNS, HASH_SHA384, PSS, NULL),
     RSA(CKM_SHA512_RSA_PKCS_PSS, SIGNS, HASH_SHA512, PSS, NULL),
+    EDWARDS(CKM_EC_EDWARDS_KEY_PAIR_GEN, CKF_GENERATE_KEY_PAIR),
+    EDWARDS(CKM_EDDSA, SIGNS),
     DIGEST(CKM_SHA_1, HASH_SHA1),
     DIGEST(CKM_SHA256, HASH_SHA256),
     DIGEST(CKM_SHA384, HASH_SHA384),

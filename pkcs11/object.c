@@ -3,8 +3,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "threshold/rsa-public.h"
-
 Object *object_ref(Object *object)
 {
     atomic_fetch_add(&object->references, 1);
@@ -18,8 +16,8 @@ Object *object_unref(Object *object)
     quorum_key_unref(object->key);
     bytes_clear(&object->label);
     bytes_clear(&object->id);
-    bytes_clear(&object->modulus);
-    bytes_clear(&object->exponent);
+    for (size_t i = 0; i < KEY_PARTS; i++)
+        bytes_clear(&object->parts[i]);
     bytes_clear(&object->info);
     for (size_t i = 0; i < VALUE_MAX; i++)
         bytes_clear(&object->values[i]);
@@ -37,31 +35,20 @@ static Object *new_object(const Roster *roster, ObjectKind kind)
     object->roster = roster;
     object->kind = kind;
     object->private = kind == KIND_PRIVATE_KEY;
-    object->key_type = CKK_RSA;
     return object;
 }
 
-static unsigned bit_length(const Bytes *number)
+/* The parts of the public key, and what follows from them. */
+static int set_key(Object *object, const KeyType *type, const Bytes given[KEY_PARTS])
 {
-    unsigned bits = (unsigned)number->size * 8;
-
-    for (uint8_t first = number->data[0]; !(first & 0x80); first = (uint8_t)(first << 1))
-        bits--;
-    return bits;
-}
-
-/* The numbers of an RSA public key, and what follows from them. */
-static int set_rsa(Object *object, const void *modulus, size_t modulus_size, const void *exponent, size_t exponent_size)
-{
-    int r = bytes_copy(modulus, modulus_size, &object->modulus);
+    int r = type->take(given, object->parts);
 
     if (r < 0)
         return r;
-    r = bytes_copy(exponent, exponent_size, &object->exponent);
-    if (r < 0)
-        return r;
-    object->bits = bit_length(&object->modulus);
-    return rsa_public_info(&object->modulus, &object->exponent, &object->info);
+    object->key_type = type;
+    object->bits = type->bits(object->parts);
+    object->signature_size = type->signature_size(object->parts);
+    return type->info(object->parts, &object->info);
 }
 
 static int set_names(Object *object, const char *label, const Bytes *id)
@@ -81,17 +68,19 @@ static void set_unique_id(Object *object, const KeyId *id)
 
 int object_of_key(const Roster *roster, QuorumKey *key, KeyRole role, Object **ret_object)
 {
-    static const uint8_t exponent[] = {1, 0, 1};
     _cleanup_object_ Object *object = new_object(roster, role == ROLE_PRIVATE ? KIND_PRIVATE_KEY : KIND_PUBLIC_KEY);
     const KeyRecord *record = quorum_key_record(key);
-    const Bytes *modulus = &quorum_key_header(key)->public_key;
+    const KeyType *type = key_type_by_algorithm(quorum_key_header(key)->parameters.algorithm);
+    Bytes parts[KEY_PARTS] = {type->common, type->common};
 
     if (!object)
         return -ENOMEM;
     object->key = quorum_key_ref(key);
     set_unique_id(object, quorum_key_id(key));
 
-    int r = set_rsa(object, modulus->data, modulus->size, exponent, sizeof(exponent));
+    parts[type->own] = quorum_key_header(key)->public_key;
+
+    int r = set_key(object, type, parts);
 
     if (r < 0)
         return r;
@@ -105,33 +94,14 @@ int object_of_key(const Roster *roster, QuorumKey *key, KeyRole role, Object **r
     return 0;
 }
 
-static Bytes without_zeros(const void *data, size_t size)
+int object_of_public(const Roster *roster, const KeyType *type, const Bytes given[KEY_PARTS], Object **ret_object)
 {
-    Bytes number = {(uint8_t *)(uintptr_t)data, size};
-
-    while (number.size > 0 && *number.data == 0) {
-        number.data++;
-        number.size--;
-    }
-    return number;
-}
-
-int object_of_rsa_public(const Roster *roster, const void *modulus, size_t modulus_size, const void *exponent, size_t exponent_size,
-                         Object **ret_object)
-{
-    Bytes n = without_zeros(modulus, modulus_size), e = without_zeros(exponent, exponent_size);
-
-    if (n.size < RSA_PUBLIC_SIZE_MIN || n.size > RSA_PUBLIC_SIZE_MAX || e.size == 0 || e.size > n.size)
-        return -EINVAL;
-    if (!(n.data[n.size - 1] & 1) || !(e.data[e.size - 1] & 1))
-        return -EINVAL;
-
     _cleanup_object_ Object *object = new_object(roster, KIND_PUBLIC_KEY);
 
     if (!object)
         return -ENOMEM;
 
-    int r = set_rsa(object, n.data, n.size, e.data, e.size);
+    int r = set_key(object, type, given);
 
     if (r < 0)
         return r;
@@ -160,15 +130,13 @@ int object_copy(const Object *object, Object **ret_object)
 
     if (!copy)
         return -ENOMEM;
-    copy->key_type = object->key_type;
     copy->key = object->key ? quorum_key_ref(object->key) : NULL;
     copy->private = object->private;
     copy->fixed = object->fixed;
     copy->uncopyable = object->uncopyable;
     copy->lasting = object->lasting;
 
-    int r = object_is_key(object) ? set_rsa(copy, object->modulus.data, object->modulus.size, object->exponent.data, object->exponent.size)
-                                  : copy_values(object, copy);
+    int r = object_is_key(object) ? set_key(copy, object->key_type, object->parts) : copy_values(object, copy);
 
     if (r < 0)
         return r;

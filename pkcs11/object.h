@@ -6,7 +6,7 @@
 
 #include <stdatomic.h>
 
-#include "pkcs11/cryptoki.h"
+#include "pkcs11/key-type.h"
 #include "quorum/quorum.h"
 
 typedef enum KeyRole {
@@ -53,15 +53,16 @@ typedef struct Object {
     CK_SESSION_HANDLE session; /* the session that it dies with; 0: an object of the token */
     const Roster *roster;      /* outlives the object */
     ObjectKind kind;
-    CK_KEY_TYPE key_type;
+    const KeyType *key_type;         /* NULL: no key */
     QuorumKey *key;                  /* NULL: a public key that the application brought */
     bool private;                    /* hidden before the login */
     bool fixed, uncopyable, lasting; /* CKA_MODIFIABLE, CKA_COPYABLE, CKA_DESTROYABLE are false */
     bool destroyed;                  /* this process destroyed the key pair through the other half: good for one C_DestroyObject */
     char unique_id[OBJECT_UNIQUE_ID_SIZE_MAX];
     Bytes label, id;
-    Bytes modulus, exponent; /* big endian, no leading zeros */
-    unsigned bits;           /* of the modulus */
+    Bytes parts[KEY_PARTS];  /* of the public key, as its type says */
+    unsigned bits;           /* of the key, as its type counts them */
+    size_t signature_size;   /* bytes */
     Bytes info;              /* DER SubjectPublicKeyInfo */
     Bytes values[VALUE_MAX]; /* of no key */
     CK_ULONG profile;        /* CKP_… */
@@ -72,11 +73,10 @@ Object *object_unref(Object *object);
 DEFINE_CLEANUP(Object, object_unref)
 #define _cleanup_object_ _cleanup_(object_unrefp)
 
-/* One half of a key of the token. Errors: -ENOMEM. */
+/* One half of a key of the token, whose type has to be known. Errors: -ENOMEM; what its type's take() says. */
 int object_of_key(const Roster *roster, QuorumKey *key, KeyRole role, Object **ret_object) _must_check_;
-/* A public key from outside. Leading zeros are dropped. Errors: -EINVAL no numbers that could be an RSA key; -ENOMEM. */
-int object_of_rsa_public(const Roster *roster, const void *modulus, size_t modulus_size, const void *exponent, size_t exponent_size,
-                         Object **ret_object) _must_check_;
+/* A public key from outside. Errors: those of the type's take(). */
+int object_of_public(const Roster *roster, const KeyType *type, const Bytes given[KEY_PARTS], Object **ret_object) _must_check_;
 /* One that holds only what it is given: no values yet. Errors: -ENOMEM. */
 int object_of_kind(const Roster *roster, ObjectKind kind, Object **ret_object) _must_check_;
 /* A copy that belongs to nobody yet: no handle, no session. Errors: -ENOMEM. */

@@ -43,6 +43,7 @@ Operation *operation_free(Operation *operation)
     object_unref(operation->key);
     EVP_MD_CTX_free(operation->hash);
     memory_wipe(operation->data, operation->size);
+    free(operation->data);
     free(operation);
     return NULL;
 }
@@ -105,24 +106,43 @@ static CK_RV get_key(const Call *call, CK_OBJECT_HANDLE handle, ObjectKind kind,
         return CKR_KEY_HANDLE_INVALID;
     if (key->kind != kind)
         return CKR_KEY_FUNCTION_NOT_PERMITTED;
-    if (key->key_type != mechanism->key_type)
+    if (key->key_type->type != mechanism->key_type)
         return CKR_KEY_TYPE_INCONSISTENT;
     *ret_key = TAKE_PTR(key);
     return CKR_OK;
 }
 
-/* Only those of RSA-PSS count: no other mechanism has any, and an application sends garbage. */
-static CK_RV read_parameters(const Call *call, OperationKind kind, const CK_MECHANISM *given, Operation *operation)
+static CK_RV read_pss(const Call *call, OperationKind kind, const CK_MECHANISM *given, Operation *operation)
 {
-    CK_RV rv;
-
-    if (operation->mechanism->encoding != ENCODING_PSS)
-        return CKR_OK;
-    rv = pss_read(operation->mechanism, given, operation->key, &operation->pss);
+    CK_RV rv = pss_read(operation->mechanism, given, operation->key, &operation->pss);
     if (rv != CKR_OK || kind != OPERATION_SIGN || operation->pss.hash != HASH_SHA1 || call->token->roster->allow_sha1)
         return rv;
     token_log(call->token, LOG_ERR, "C_SignInit: SHA-1 is not signed unless the roster says AllowSha1=yes");
     return CKR_MECHANISM_PARAM_INVALID;
+}
+
+/* PKCS#11 3.0 Current Mechanisms, §2.3.14: none mean pure Ed25519, and so do those without a context and a hash before the signature. */
+static CK_RV check_eddsa(const Call *call, const CK_MECHANISM *given)
+{
+    EddsaParameters parameters = {0};
+
+    if (given->pParameter && given->ulParameterLen == sizeof(parameters))
+        memcpy(&parameters, given->pParameter, sizeof(parameters));
+    else if (given->ulParameterLen > 0)
+        return CKR_MECHANISM_PARAM_INVALID;
+    if (!parameters.phFlag && parameters.ulContextDataLen == 0)
+        return CKR_OK;
+    token_log(call->token, LOG_ERR,
+              "CKM_EDDSA: only pure Ed25519 is signed and verified, without a context and without a hash of the message");
+    return CKR_MECHANISM_PARAM_INVALID;
+}
+
+/* No other mechanism has any, and an application sends garbage. */
+static CK_RV read_parameters(const Call *call, OperationKind kind, const CK_MECHANISM *given, Operation *operation)
+{
+    if (operation->mechanism->encoding == ENCODING_INVALID)
+        return check_eddsa(call, given);
+    return operation->mechanism->encoding == ENCODING_PSS ? read_pss(call, kind, given, operation) : CKR_OK;
 }
 
 static CK_RV begin(const Call *call, OperationKind kind, const CK_MECHANISM *given, CK_OBJECT_HANDLE handle)
@@ -189,18 +209,30 @@ void operation_done(Taken *taken)
         operation_free(taken->operation);
 }
 
+static CK_RV keep(Operation *operation, const void *data, size_t size)
+{
+    size_t max = operation->mechanism->data_size_max;
+
+    if (size > max - operation->size)
+        return CKR_DATA_LEN_RANGE;
+    if (size == 0)
+        return CKR_OK;
+    if (!operation->data)
+        operation->data = malloc(max);
+    if (!operation->data)
+        return CKR_HOST_MEMORY;
+    memcpy(operation->data + operation->size, data, size);
+    operation->size += size;
+    return CKR_OK;
+}
+
 CK_RV operation_update(Operation *operation, const void *data, size_t size)
 {
     if (!data && size > 0)
         return CKR_ARGUMENTS_BAD;
     if (operation->hash)
         return EVP_DigestUpdate(operation->hash, data, size) == 1 ? CKR_OK : CKR_DEVICE_ERROR;
-    if (size > sizeof(operation->data) - operation->size)
-        return CKR_DATA_LEN_RANGE;
-    if (size > 0)
-        memcpy(operation->data + operation->size, data, size);
-    operation->size += size;
-    return CKR_OK;
+    return keep(operation, data, size);
 }
 
 CK_RV operation_continue(CK_SESSION_HANDLE session, OperationKind kind, const void *data, size_t size)

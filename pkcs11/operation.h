@@ -9,15 +9,13 @@
 #include "pkcs11/pss.h"
 #include "pkcs11/session.h"
 
-#define OPERATION_DATA_SIZE_MAX 1024
-
 struct Operation {
     const Mechanism *mechanism;
     Object *key; /* NULL for digesting */
     PssParameters pss;
     bool multi_part; /* an …Update was made */
     EVP_MD_CTX *hash;
-    uint8_t data[OPERATION_DATA_SIZE_MAX]; /* mechanisms that do not hash: what came so far */
+    uint8_t *data; /* mechanisms that do not hash: what came so far, with room for all that may come; NULL before the first byte */
     size_t size;
 };
 

@@ -13,7 +13,7 @@ CK_RV C_SignInit(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_OBJECT_H
 
 static CK_RV read_digest_info(Token *token, const Operation *operation, Digest *ret_digest)
 {
-    if (operation->size > operation->key->modulus.size - 11) /* RFC 8017 §9.2, step 3 */
+    if (operation->size > operation->key->signature_size - 11) /* RFC 8017 §9.2, step 3 */
         return CKR_DATA_LEN_RANGE;
     if (digest_from_digest_info(operation->data, operation->size, ret_digest) < 0) {
         token_log(token, LOG_ERR, "C_Sign: CKM_RSA_PKCS signs a DigestInfo of SHA-256, SHA-384 or SHA-512 and nothing else");
@@ -45,19 +45,32 @@ static CK_RV finish_digest(Token *token, Operation *operation, Digest *ret_diges
     return rv == CKR_OK && salted ? add_salt(operation, ret_digest) : rv;
 }
 
-static CK_RV sign(const Taken *taken, CK_BYTE *signature)
+static CK_RV sign_digest(Token *token, Operation *operation, CK_BYTE *signature)
 {
-    Token *token = taken->call->token;
     Problem problem = PROBLEM_INIT;
     Digest digest;
-    CK_RV rv = finish_digest(token, taken->operation, &digest);
+    CK_RV rv = finish_digest(token, operation, &digest);
 
     if (rv != CKR_OK)
         return rv;
+    return login_report(token, "C_Sign", quorum_sign(token->quorum, operation->key->key, &digest, signature, &problem), &problem);
+}
 
-    int r = quorum_sign(token->quorum, taken->operation->key->key, &digest, signature, &problem);
+static CK_RV sign_message(Token *token, const Operation *operation, CK_BYTE *signature)
+{
+    Problem problem = PROBLEM_INIT;
+    int r = quorum_sign_message(token->quorum, operation->key->key, operation->data, operation->size, signature, &problem);
 
-    rv = login_report(token, "C_Sign", r, &problem);
+    return login_report(token, "C_Sign", r, &problem);
+}
+
+static CK_RV sign(const Taken *taken, CK_BYTE *signature)
+{
+    Token *token = taken->call->token;
+    Operation *operation = taken->operation;
+    bool digested = operation->mechanism->encoding != ENCODING_INVALID;
+    CK_RV rv = digested ? sign_digest(token, operation, signature) : sign_message(token, operation, signature);
+
     return rv == CKR_OBJECT_HANDLE_INVALID ? CKR_KEY_HANDLE_INVALID : rv;
 }
 
@@ -75,13 +88,13 @@ CK_RV C_Sign(CK_SESSION_HANDLE session, CK_BYTE *data, CK_ULONG data_size, CK_BY
         return CKR_OPERATION_ACTIVE;
     if (!signature_size)
         return CKR_ARGUMENTS_BAD;
-    if (operation_lacks_room(&taken, taken.operation->key->modulus.size, signature, signature_size, &rv))
+    if (operation_lacks_room(&taken, taken.operation->key->signature_size, signature, signature_size, &rv))
         return rv;
     rv = operation_update(taken.operation, data, data_size);
     if (rv == CKR_OK)
         rv = sign(&taken, signature);
     if (rv == CKR_OK)
-        *signature_size = taken.operation->key->modulus.size;
+        *signature_size = taken.operation->key->signature_size;
     return rv;
 }
 
@@ -102,10 +115,10 @@ CK_RV C_SignFinal(CK_SESSION_HANDLE session, CK_BYTE *signature, CK_ULONG *signa
         return rv;
     if (!signature_size)
         return CKR_ARGUMENTS_BAD;
-    if (operation_lacks_room(&taken, taken.operation->key->modulus.size, signature, signature_size, &rv))
+    if (operation_lacks_room(&taken, taken.operation->key->signature_size, signature, signature_size, &rv))
         return rv;
     rv = sign(&taken, signature);
     if (rv == CKR_OK)
-        *signature_size = taken.operation->key->modulus.size;
+        *signature_size = taken.operation->key->signature_size;
     return rv;
 }

@@ -54,12 +54,20 @@ static int place_object(Store *store, CK_OBJECT_HANDLE *handle, Object *object)
     return 0;
 }
 
+/* A key of a type that this module does not know, or is told not to show, is none. */
+static bool is_hidden(const Store *store, const QuorumKey *key, KeyRole role)
+{
+    const KeyType *type = key_type_by_algorithm(quorum_key_header(key)->parameters.algorithm);
+
+    return !type || !key_type_shown(type, store->roster) || (role == ROLE_PUBLIC && quorum_key_record(key)->public_hidden);
+}
+
 static int refresh_object(Store *store, StoreEntry *entry, KeyRole role)
 {
     Object *object;
     int r;
 
-    if (role == ROLE_PUBLIC && quorum_key_record(entry->key)->public_hidden) {
+    if (is_hidden(store, entry->key, role)) {
         drop_object(store, &entry->handles[role]);
         return 0;
     }

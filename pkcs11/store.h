@@ -9,7 +9,7 @@
 
 typedef struct StoreEntry {
     QuorumKey *key;
-    CK_OBJECT_HANDLE handles[ROLE_MAX]; /* 0: no such object (a hidden public key) */
+    CK_OBJECT_HANDLE handles[ROLE_MAX]; /* 0: no such object (a hidden public key, a key that is not shown) */
     bool complete;                      /* the objects are those of `key`; false after memory ran out */
 } StoreEntry;
 

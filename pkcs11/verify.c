@@ -4,6 +4,7 @@
 
 #include "pkcs11/operation.h"
 #include "pkcs11/rv.h"
+#include "threshold/ed25519-public.h"
 #include "threshold/rsa-public.h"
 
 CK_RV C_VerifyInit(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key)
@@ -22,7 +23,8 @@ static CK_RV encode_data(const Operation *operation, uint8_t *encoded, size_t si
     encoded[1] = 1;
     memset(encoded + 2, 0xff, padding - 3);
     encoded[padding - 1] = 0;
-    memcpy(encoded + padding, operation->data, operation->size);
+    if (operation->size > 0)
+        memcpy(encoded + padding, operation->data, operation->size);
     return CKR_OK;
 }
 
@@ -37,7 +39,7 @@ static CK_RV encode(Operation *operation, const uint8_t *opened, uint8_t *encode
     int r;
 
     if (!operation->hash && !salted)
-        return encode_data(operation, encoded, key->modulus.size);
+        return encode_data(operation, encoded, key->signature_size);
     rv = operation_digest(operation, &digest);
     if (rv != CKR_OK)
         return rv;
@@ -47,24 +49,35 @@ static CK_RV encode(Operation *operation, const uint8_t *opened, uint8_t *encode
     return r == -EMSGSIZE ? CKR_KEY_SIZE_RANGE : rv_of(r);
 }
 
-static CK_RV verify(Operation *operation, const CK_BYTE *signature, CK_ULONG signature_size)
+static CK_RV verify_digest(Operation *operation, const CK_BYTE *signature)
 {
     const Object *key = operation->key;
     uint8_t opened[RSA_PUBLIC_SIZE_MAX], encoded[RSA_PUBLIC_SIZE_MAX];
     CK_RV rv;
-    int r;
+    int r = rsa_public_open(&key->parts[0], &key->parts[1], signature, opened);
 
-    if (!signature)
-        return CKR_ARGUMENTS_BAD;
-    if (signature_size != key->modulus.size)
-        return CKR_SIGNATURE_LEN_RANGE;
-    r = rsa_public_open(&key->modulus, &key->exponent, signature, opened);
     if (r < 0)
         return r == -EBADMSG ? CKR_SIGNATURE_INVALID : rv_of(r);
     rv = encode(operation, opened, encoded);
     if (rv != CKR_OK)
         return rv;
-    return memcmp(opened, encoded, key->modulus.size) == 0 ? CKR_OK : CKR_SIGNATURE_INVALID;
+    return memcmp(opened, encoded, key->signature_size) == 0 ? CKR_OK : CKR_SIGNATURE_INVALID;
+}
+
+static CK_RV verify_message(const Operation *operation, const CK_BYTE *signature)
+{
+    int r = ed25519_public_verify(key_type_point(&operation->key->parts[1]), operation->data, operation->size, signature);
+
+    return r == -EBADMSG ? CKR_SIGNATURE_INVALID : rv_of(r);
+}
+
+static CK_RV verify(Operation *operation, const CK_BYTE *signature, CK_ULONG signature_size)
+{
+    if (!signature)
+        return CKR_ARGUMENTS_BAD;
+    if (signature_size != operation->key->signature_size)
+        return CKR_SIGNATURE_LEN_RANGE;
+    return operation->mechanism->encoding == ENCODING_INVALID ? verify_message(operation, signature) : verify_digest(operation, signature);
 }
 
 CK_RV C_Verify(CK_SESSION_HANDLE session, CK_BYTE *data, CK_ULONG data_size, CK_BYTE *signature, CK_ULONG signature_size)

@@ -37,6 +37,15 @@ EVP_PKEY *fake_key(void)
     return key;
 }
 
+EVP_PKEY *fake_ed25519_key(void)
+{
+    static EVP_PKEY *key;
+
+    if (!key)
+        key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+    return key;
+}
+
 static char *copy_text(const char *text)
 {
     size_t size = strlen(text) + 1;
@@ -78,14 +87,31 @@ static void read_modulus(Bytes *ret_modulus)
         abort();
 }
 
-static QuorumKey *new_key(const KeyId *id, const KeyRecord *record)
+static void read_point(Bytes *ret_point)
+{
+    uint8_t point[32];
+    size_t size = sizeof(point);
+
+    if (EVP_PKEY_get_raw_public_key(fake_ed25519_key(), point, &size) != 1 || bytes_copy(point, size, ret_point) < 0)
+        abort();
+}
+
+static const struct {
+    unsigned bits;
+    void (*read_public)(Bytes *ret_public);
+} algorithms[] = {
+    [THRESHOLD_RSA] = {2048, read_modulus},
+    [THRESHOLD_ED25519] = {256, read_point},
+};
+
+static QuorumKey *new_key(const KeyId *id, uint8_t algorithm, const KeyRecord *record)
 {
     QuorumKey *key = calloc(1, sizeof(*key));
 
     atomic_init(&key->references, 1);
     key->id = *id;
-    key->header.parameters = (ThresholdParameters){THRESHOLD_RSA, 2048, fake.roster.n, fake.roster.k};
-    read_modulus(&key->header.public_key);
+    key->header.parameters = (ThresholdParameters){algorithm, algorithms[algorithm].bits, fake.roster.n, fake.roster.k};
+    algorithms[algorithm].read_public(&key->header.public_key);
     if (key_record_copy(record, &key->record) < 0)
         abort();
     return key;
@@ -136,7 +162,7 @@ static pthread_mutex_t *lock_keys(void)
 #define _cleanup_lock_ _cleanup_(unlock) __attribute__((unused))
 
 /* Ids go down, so that a new key is always listed before the older ones. */
-static QuorumKey *add_key(const KeyRecord *record)
+static QuorumKey *add_key(uint8_t algorithm, const KeyRecord *record)
 {
     static uint8_t next = 0xff;
     KeyId id = {.bytes = {next--}};
@@ -145,7 +171,7 @@ static QuorumKey *add_key(const KeyRecord *record)
         abort();
     memmove(&keys[1], &keys[0], n_keys * sizeof(keys[0]));
     n_keys++;
-    return keys[0] = new_key(&id, record);
+    return keys[0] = new_key(&id, algorithm, record);
 }
 
 static size_t position_of(const KeyId *id)
@@ -169,17 +195,32 @@ void fake_reset(void)
     while (n_keys > 0)
         remove_key(n_keys - 1);
     fake = (FakeQuorum){.pin = "1234", .tries_left = 10};
-    fake.roster =
-        (Roster){.label = "test token", .n = 3, .k = 2, .deal = true, .log = LOG_TARGET_NONE, .token = {0xab, 1, 2, 3, 4, 5, 6, 7}};
+    fake.roster = (Roster){.label = "test token",
+                           .n = 3,
+                           .k = 2,
+                           .deal = true,
+                           .show_ed25519 = true,
+                           .log = LOG_TARGET_NONE,
+                           .token = {0xab, 1, 2, 3, 4, 5, 6, 7}};
 }
 
-void fake_add_key(const char *label, const char *id)
+static void add_named_key(uint8_t algorithm, const char *label, const char *id)
 {
     _cleanup_lock_ pthread_mutex_t *locked = lock_keys();
     Bytes bytes = {(uint8_t *)(uintptr_t)id, strlen(id)};
     char *text = (char *)(uintptr_t)label;
 
-    add_key(&(KeyRecord){.private_label = text, .public_label = text, .private_id = bytes, .public_id = bytes});
+    add_key(algorithm, &(KeyRecord){.private_label = text, .public_label = text, .private_id = bytes, .public_id = bytes});
+}
+
+void fake_add_key(const char *label, const char *id)
+{
+    add_named_key(THRESHOLD_RSA, label, id);
+}
+
+void fake_add_ed25519_key(const char *label, const char *id)
+{
+    add_named_key(THRESHOLD_ED25519, label, id);
 }
 
 void fake_remove_key(const char *label)
@@ -203,7 +244,7 @@ void fake_change_id(const char *label, const char *id)
             continue;
         record.private_id = (Bytes){(uint8_t *)(uintptr_t)id, strlen(id)};
         record.version++;
-        keys[i] = new_key(&before->id, &record);
+        keys[i] = new_key(&before->id, before->header.parameters.algorithm, &record);
         quorum_key_unref(before);
     }
 }
@@ -359,8 +400,17 @@ int quorum_generate(Quorum *quorum, const GenerateRequest *request, QuorumKey **
     fake.last_request.record = (KeyRecord){.public_hidden = request->record.public_hidden};
     if (fake.generate_result)
         return fake.generate_result;
-    *ret_key = quorum_key_ref(add_key(&request->record));
+    *ret_key = quorum_key_ref(add_key(request->algorithm, &request->record));
     return 0;
+}
+
+static void change_record(size_t at, const KeyRecord *record)
+{
+    QuorumKey *before = keys[at];
+
+    keys[at] = new_key(&before->id, before->header.parameters.algorithm, record);
+    keys[at]->record.version++;
+    quorum_key_unref(before);
 }
 
 static int set_record(const KeyId *id, const KeyRecord *record, Problem *problem)
@@ -374,9 +424,7 @@ static int set_record(const KeyId *id, const KeyRecord *record, Problem *problem
         return QUORUM_E_UNKNOWN_KEY;
     if (record->version != keys[at]->record.version)
         return problem_set(problem, QUORUM_E_CONFLICT, "another client was faster");
-    quorum_key_unref(keys[at]);
-    keys[at] = new_key(id, record);
-    keys[at]->record.version++;
+    change_record(at, record);
     return 0;
 }
 
@@ -422,12 +470,40 @@ static void count_signature(void)
     fake.signatures++;
 }
 
-int quorum_sign(Quorum *quorum, const QuorumKey *key, const Digest *digest, uint8_t *ret_signature, Problem *problem)
+/* All but the signature. */
+static int begin_signature(const Quorum *quorum, Problem *problem)
 {
     count_signature();
     if (fake.while_signing)
         fake.while_signing();
     if (fake.sign_result)
         return problem_set(problem, fake.sign_result, "as told");
-    return quorum_logged_in(quorum) ? sign(digest, ret_signature) : QUORUM_E_LOGIN_REQUIRED;
+    return quorum_logged_in(quorum) ? 0 : QUORUM_E_LOGIN_REQUIRED;
+}
+
+int quorum_sign(Quorum *quorum, const QuorumKey *key, const Digest *digest, uint8_t *ret_signature, Problem *problem)
+{
+    int r = begin_signature(quorum, problem);
+
+    return r == 0 ? sign(digest, ret_signature) : r;
+}
+
+static int sign_message(const void *message, size_t size, uint8_t *ret_signature)
+{
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    size_t signature_size = 64;
+    int r = EVP_DigestSignInit_ex(ctx, NULL, NULL, NULL, NULL, fake_ed25519_key(), NULL) == 1 &&
+                    EVP_DigestSign(ctx, ret_signature, &signature_size, message, size) == 1
+                ? 0
+                : -EIO;
+
+    EVP_MD_CTX_free(ctx);
+    return r;
+}
+
+int quorum_sign_message(Quorum *quorum, const QuorumKey *key, const void *message, size_t size, uint8_t *ret_signature, Problem *problem)
+{
+    int r = begin_signature(quorum, problem);
+
+    return r == 0 ? sign_message(message, size, ret_signature) : r;
 }

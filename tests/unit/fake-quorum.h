@@ -1,6 +1,6 @@
 /*
- * A quorum without nodes, for tests of the module above it: the whole of quorum.h with plain RSA keys, and knobs to make it fail.
- * Keys stay when a Quorum goes, as they would on nodes.
+ * A quorum without nodes, for tests of the module above it: the whole of quorum.h with plain RSA and Ed25519 keys, and knobs to make it
+ * fail. Keys stay when a Quorum goes, as they would on nodes.
  */
 #pragma once
 
@@ -30,10 +30,12 @@ extern FakeQuorum fake;
 
 /* No keys, PIN "1234", all knobs off. */
 void fake_reset(void);
-/* Another client makes a key, or destroys the key again. */
+/* Another client makes a key, RSA or Ed25519, or destroys the key again. */
 void fake_add_key(const char *label, const char *id);
+void fake_add_ed25519_key(const char *label, const char *id);
 void fake_remove_key(const char *label);
 /* Another client changes the id of the private half. */
 void fake_change_id(const char *label, const char *id);
-/* The key that all fake keys are: 2048 bits. */
+/* The key that all fake RSA keys are: 2048 bits; and that all Ed25519 keys are. */
 EVP_PKEY *fake_key(void);
+EVP_PKEY *fake_ed25519_key(void);
