@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/evp.h"
-#include "threshold/rsa-public.h"
 
 static const char *algorithm_name(const Header *header)
 {
@@ -17,7 +16,13 @@ static const char *algorithm_name(const Header *header)
 
 void key_text_type(const Header *header, char ret_text[32])
 {
-    (void)snprintf(ret_text, 32, "%.16s-%u", algorithm_name(header), header->parameters.bits);
+    const Scheme *scheme = threshold_scheme_by_algorithm(header->parameters.algorithm);
+    bool one_size = scheme && threshold_scheme_sizes(scheme)[1] == 0;
+
+    if (one_size)
+        (void)snprintf(ret_text, 32, "%.16s", algorithm_name(header));
+    else
+        (void)snprintf(ret_text, 32, "%.16s-%u", algorithm_name(header), header->parameters.bits);
     for (char *at = ret_text; *at; at++)
         *at = (char)toupper((unsigned char)*at);
 }
@@ -68,13 +73,12 @@ Document *key_text_document(const QuorumKey *key)
 
 int key_text_pem(const QuorumKey *key, char **ret_pem, Problem *problem)
 {
-    static const uint8_t exponent[] = {1, 0, 1};
-    const Bytes e = {(uint8_t *)(uintptr_t)exponent, sizeof(exponent)};
+    const Scheme *scheme = threshold_key_scheme(quorum_key_threshold(key));
     _cleanup_bytes_ Bytes der = {0};
     _cleanup_bio_ BIO *pem = BIO_new(BIO_s_mem());
     char *text, *copy;
 
-    if (rsa_public_info(&quorum_key_header(key)->public_key, &e, &der) < 0 || !pem ||
+    if (threshold_scheme_public_info(scheme, &quorum_key_header(key)->public_key, &der) < 0 || !pem ||
         PEM_write_bio(pem, PEM_STRING_PUBLIC, "", der.data, (long)der.size) <= 0)
         return problem_set(problem, -EIO, "the public key cannot be written as PEM");
 

@@ -4,10 +4,10 @@
 #include "ctl/document.h"
 #include "quorum/quorum.h"
 
-/* "RSA-2048". */
+/* "RSA-2048", "ED25519". */
 void key_text_type(const Header *header, char ret_text[32]);
 /* "01ab" of a CKA_ID, cut where it is longer than `size` - 1 characters. */
 void key_text_id(const Bytes *id, char *ret_text, size_t size);
 Document *key_text_document(const QuorumKey *key);
-/* The public key, SubjectPublicKeyInfo (RFC 5280 §4.1.2.7, RFC 8017 §A.1) in PEM. `ret_pem` is malloc'd. Errors: -EIO, -ENOMEM. */
+/* The public key, SubjectPublicKeyInfo (threshold_scheme_public_info()) in PEM. `ret_pem` is malloc'd. Errors: -EIO, -ENOMEM. */
 int key_text_pem(const QuorumKey *key, char **ret_pem, Problem *problem) _must_check_;

@@ -1,7 +1,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "ctl/file-digest.h"
+#include "ctl/file-subject.h"
 #include "ctl/session.h"
 
 static int write_signature(const char *path, const uint8_t *signature, size_t size, Problem *problem)
@@ -20,14 +20,16 @@ static int write_signature(const char *path, const uint8_t *signature, size_t si
 
 static int sign(const Call *call, Quorum *quorum, const QuorumKey *key, uint8_t signature[THRESHOLD_SIGNATURE_SIZE_MAX], Problem *problem)
 {
-    Digest digest;
+    _cleanup_(file_subject_clear) FileSubject subject = {0};
     int r = session_login(call, quorum, NULL, problem);
 
     if (r == 0)
-        r = file_digest(call, call->arguments[1], &digest, problem);
-    if (r == 0)
-        r = quorum_sign(quorum, key, &digest, signature, problem);
-    return r;
+        r = file_subject_read(call, call->arguments[1], key, &subject, problem);
+    if (r != 0)
+        return r;
+    if (subject.is_message)
+        return quorum_sign_message(quorum, key, subject.message.data, subject.message.size, signature, problem);
+    return quorum_sign(quorum, key, &subject.digest, signature, problem);
 }
 
 int verb_sign(const Call *call, Problem *problem)
