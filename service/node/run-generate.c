@@ -1,4 +1,5 @@
-/* Key generation among the nodes: Pedersen's, with proofs of possession (threshold/frost-dkg.h). */
+/* Key generation among the nodes: Pedersen's, with proofs of possession; and refresh, which is the same with polynomials that begin with
+ * zero, added to the shares that there are (threshold/frost-dkg.h). */
 #include <errno.h>
 #include <string.h>
 
@@ -25,12 +26,33 @@ static int judge(Run *run, unsigned from, int r, Problem *problem)
     return r == 0 ? 0 : problem_set(problem, r, "this node's part of the key cannot be computed: %s", strerror(-r));
 }
 
+static FrostDkgParameters parameters_of(Run *run)
+{
+    return (FrostDkgParameters){run->subject.n, run->subject.k, run->subject.index, {run->session, sizeof(run->session)}};
+}
+
 static int begin(Run *run, Problem *problem)
 {
-    const FrostDkgParameters parameters = {run->subject.n, run->subject.k, run->subject.index, {run->session, sizeof(run->session)}};
+    const FrostDkgParameters parameters = parameters_of(run);
     FrostDkg *dkg = NULL;
     int r = frost_dkg_new(&parameters, &dkg);
 
+    run->state = dkg;
+    return judge(run, 0, r, problem);
+}
+
+static int begin_refresh(Run *run, Problem *problem)
+{
+    const FrostDkgParameters parameters = parameters_of(run);
+    _cleanup_header_ Header header = {0};
+    _cleanup_threshold_key_ ThresholdKey *key = NULL;
+    FrostDkg *dkg = NULL;
+    int r = header_decode(run->subject.common, &header, problem);
+
+    if (r == 0)
+        r = threshold_key_new(&header.parameters, &header.public_key, &header.verification, &key, problem);
+    if (r == 0)
+        r = frost_dkg_new_refresh(&parameters, threshold_key_frost(key), &dkg);
     run->state = dkg;
     return judge(run, 0, r, problem);
 }
@@ -84,12 +106,12 @@ static int learn_evaluation(Run *run, unsigned from, const Secret *content, Prob
 
 /* ---- The result ---- */
 
-static int make_header(Run *run, const FrostDkgResult *result, Problem *problem)
+static int make_header(Run *run, const FrostDkgResult *result, uint32_t generation, Problem *problem)
 {
     const Header header = {
         .parameters = {THRESHOLD_ED25519, 256, run->subject.n, run->subject.k},
         .custody = CUSTODY_KEYRING,
-        .generation = GENERATION_FIRST,
+        .generation = generation,
         .public_key = result->public_key,
         .verification = result->verification,
     };
@@ -100,16 +122,54 @@ static int make_header(Run *run, const FrostDkgResult *result, Problem *problem)
     return judge(run, 0, r, problem);
 }
 
+static int take_result(Run *run, FrostDkgResult *result, uint32_t generation, Problem *problem)
+{
+    int r = make_header(run, result, generation, problem);
+
+    if (r == 0)
+        run->share = TAKE_PTR(result->share);
+    return r;
+}
+
 static int finish(Run *run, Problem *problem)
 {
     _cleanup_frost_dkg_result_ FrostDkgResult result = {0};
     int r = judge(run, 0, frost_dkg_finish(run->state, NULL, &result), problem);
 
-    if (r == 0)
-        r = make_header(run, &result, problem);
-    if (r == 0)
-        run->share = TAKE_PTR(result.share);
-    return r;
+    return r == 0 ? take_result(run, &result, GENERATION_FIRST, problem) : r;
+}
+
+typedef struct Renewal {
+    const FrostDkg *dkg;
+    FrostDkgResult result;
+} Renewal;
+
+static void renewal_clear(Renewal *renewal)
+{
+    frost_dkg_result_clear(&renewal->result);
+}
+
+static int renew(void *context, const Secret *share)
+{
+    Renewal *renewal = context;
+
+    return frost_dkg_finish(renewal->dkg, share, &renewal->result);
+}
+
+static int finish_refresh(Run *run, Problem *problem)
+{
+    _cleanup_(renewal_clear) Renewal renewal = {.dkg = run->state};
+    _cleanup_header_ Header header = {0};
+    Problem why = PROBLEM_INIT;
+    int r = header_decode(run->subject.common, &header, problem);
+
+    if (r < 0)
+        return r;
+    r = run->subject.use_share(run->subject.userdata, renew, &renewal, &why);
+    if (r != 0 && why.text[0])
+        return problem_set(problem, r, "%s", why.text);
+    r = judge(run, 0, r, problem);
+    return r == 0 ? take_result(run, &renewal.result, header.generation + 1, problem) : r;
 }
 
 static const RunRound rounds[] = {
@@ -124,5 +184,15 @@ const RunKind run_generate = {
     .n_rounds = ELEMENTS(rounds),
     .begin = begin,
     .finish = finish,
+    .clear = clear,
+};
+
+const RunKind run_refresh = {
+    .number = 2,
+    .rounds = rounds,
+    .n_rounds = ELEMENTS(rounds),
+    .needs_approval = true,
+    .begin = begin_refresh,
+    .finish = finish_refresh,
     .clear = clear,
 };

@@ -28,7 +28,7 @@ struct RunKind {
     void (*clear)(Run *run); /* `state`, which may be NULL */
 };
 
-extern const RunKind run_generate, run_repair;
+extern const RunKind run_generate, run_refresh, run_repair;
 
 struct Run {
     RunSubject subject;

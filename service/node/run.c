@@ -7,7 +7,11 @@
 
 #include "node/run-kind.h"
 
-static const RunKind *const kinds[NODE_RUN_KIND_MAX] = {[NODE_RUN_GENERATE] = &run_generate, [NODE_RUN_REPAIR] = &run_repair};
+static const RunKind *const kinds[NODE_RUN_KIND_MAX] = {
+    [NODE_RUN_GENERATE] = &run_generate,
+    [NODE_RUN_REFRESH] = &run_refresh,
+    [NODE_RUN_REPAIR] = &run_repair,
+};
 
 const RunKind *run_kind_by_name(const char *name)
 {

@@ -7,11 +7,12 @@
 /* ---- Keys ---- */
 
 /* The nodes whose bits are set sign the key's activation statement, all that it signs yet. */
-static void sign_with(const TestToken *token, const KeyId *id, const ThresholdKey *key, uint32_t nodes)
+static void sign_with(const TestToken *token, const KeyId *id, const ThresholdKey *key, uint32_t nodes,
+                      uint8_t ret_signature[FROST_SIGNATURE_SIZE])
 {
     static const char label[] = "keyquorum activate v1";
     const Bytes parts[] = {{(uint8_t *)label, sizeof(label) - 1}, {(uint8_t *)(uintptr_t)id->bytes, KEY_ID_SIZE}};
-    uint8_t statement[32], list[NODE_INDEX_MAX * FROST_COMMITMENT_SIZE], signature[FROST_SIGNATURE_SIZE];
+    uint8_t statement[32], list[NODE_INDEX_MAX * FROST_COMMITMENT_SIZE];
     FrostPartial partials[NODE_INDEX_MAX];
     unsigned n = 0;
 
@@ -39,11 +40,11 @@ static void sign_with(const TestToken *token, const KeyId *id, const ThresholdKe
         frost_partial_read(output.partial.data, i + 1, &partials[n++]);
         message_clear(&node_sign_share_output, &output);
     }
-    ck_assert_int_eq(frost_combine(threshold_key_frost(key), statement, sizeof(statement), partials, signature), 0);
-    ck_assert_int_eq(threshold_key_verify_message(key, statement, sizeof(statement), signature, sizeof(signature)), 0);
+    ck_assert_int_eq(frost_combine(threshold_key_frost(key), statement, sizeof(statement), partials, ret_signature), 0);
+    ck_assert_int_eq(threshold_key_verify_message(key, statement, sizeof(statement), ret_signature, FROST_SIGNATURE_SIZE), 0);
 }
 
-static ThresholdKey *key_of(const Bytes *common, const TestToken *token)
+static ThresholdKey *key_of(const Bytes *common, const TestToken *token, unsigned generation)
 {
     _cleanup_header_ Header header = {0};
     Problem problem = PROBLEM_INIT;
@@ -53,7 +54,7 @@ static ThresholdKey *key_of(const Bytes *common, const TestToken *token)
     ck_assert_uint_eq(header.parameters.algorithm, THRESHOLD_ED25519);
     ck_assert_uint_eq(header.parameters.n, token->n);
     ck_assert_uint_eq(header.parameters.k, token->k);
-    ck_assert_uint_eq(header.generation, 1);
+    ck_assert_uint_eq(header.generation, generation);
     ck_assert_int_eq(threshold_key_new(&header.parameters, &header.public_key, &header.verification, &key, &problem), 0);
     return key;
 }
@@ -67,15 +68,16 @@ static void assert_nothing_there(const TestToken *token)
 /* Every k of them where that is not too many, else every window. */
 static void try_quorums(const TestToken *token, const KeyId *id, const ThresholdKey *key)
 {
+    uint8_t signature[FROST_SIGNATURE_SIZE];
     const uint32_t all = (1U << token->n) - 1;
 
     for (uint32_t nodes = 1; token->n <= 5 && nodes <= all; nodes++)
         if ((unsigned)__builtin_popcount(nodes) == token->k)
-            sign_with(token, id, key, nodes);
+            sign_with(token, id, key, nodes, signature);
     for (unsigned i = 0; token->n > 5 && i < token->n; i++) {
         const uint32_t window = ((1U << token->k) - 1) << i;
 
-        sign_with(token, id, key, (window | window >> token->n) & all);
+        sign_with(token, id, key, (window | window >> token->n) & all, signature);
     }
 }
 
@@ -84,6 +86,7 @@ static void make_key(unsigned n, unsigned k)
     _cleanup_token_ TestToken token;
     _cleanup_test_run_ TestRun run = {.token = &token};
     _cleanup_threshold_key_ ThresholdKey *key = NULL;
+    uint8_t signature[FROST_SIGNATURE_SIZE];
 
     token_start(n, k, &token);
 
@@ -94,7 +97,7 @@ static void make_key(unsigned n, unsigned k)
     const KeyId id = run_finish(&run);
 
     fprintf(stderr, "# %u-of-%u: made in %.1f ms, one node after the other\n", k, n, (double)(clock_now() - start) / 1000);
-    key = key_of(&run.said[0].header, &token);
+    key = key_of(&run.said[0].header, &token, 1);
     for (unsigned i = 0; i < n; i++) {
         ck_assert_str_eq(call_key_state(token.links[i], &id), "pending");
         ck_assert_uint_eq(test_node_count_files(&token.nodes[i], ".share"), 1);
@@ -105,7 +108,7 @@ static void make_key(unsigned n, unsigned k)
     test_node_restart(&token.nodes[0]);
     token_connect(&token);
     ck_assert_str_eq(call_key_state(token.links[0], &id), "pending");
-    sign_with(&token, &id, key, (1U << k) - 1);
+    sign_with(&token, &id, key, (1U << k) - 1, signature);
 }
 
 START_TEST(two_of_three)
@@ -142,6 +145,117 @@ START_TEST(two_runs_at_once)
     const KeyId id_a = run_finish(&a), id_b = run_finish(&b);
 
     ck_assert(!key_id_equal(&id_a, &id_b));
+    for (unsigned i = 0; i < 3; i++)
+        ck_assert_uint_eq(test_node_count_files(&token.nodes[i], ".share"), 2);
+}
+END_TEST
+
+/* ---- Refresh ---- */
+
+static NodeError approve(const TestToken *token, unsigned index, const KeyId *id)
+{
+    const NodeApprovalInput input = {.kind = (char *)"refresh", .key = {(uint8_t *)(uintptr_t)id->bytes, KEY_ID_SIZE}};
+    _cleanup_link_ Link *link = call_open(&token->nodes[index - 1]);
+
+    return call(link, "ApproveRun", &input, NULL);
+}
+
+static NodeBeginRunInput refresh_input(const KeyId *id)
+{
+    return (NodeBeginRunInput){
+        .kind = (char *)"refresh",
+        .key = {(uint8_t *)(uintptr_t)id->bytes, KEY_ID_SIZE},
+        .record = test_record(1, "made"),
+    };
+}
+
+static KeyId make_active(TestToken *token)
+{
+    _cleanup_test_run_ TestRun run = run_begin(token, "made");
+    _cleanup_threshold_key_ ThresholdKey *key = NULL;
+    uint8_t activation[FROST_SIGNATURE_SIZE];
+    const KeyId id = run_finish(&run);
+
+    key = key_of(&run.said[0].header, token, 1);
+    sign_with(token, &id, key, (1U << token->k) - 1, activation);
+    for (unsigned i = 0; i < token->n; i++)
+        ck_assert_int_eq(call_activate(token->links[i], &id, activation, sizeof(activation)), NODE_ERROR_NONE);
+    return id;
+}
+
+static TestRun begin_refresh(TestToken *token, const KeyId *id)
+{
+    const NodeBeginRunInput input = refresh_input(id);
+    TestRun run = {.token = token};
+
+    for (unsigned i = 1; i <= token->n; i++)
+        ck_assert_msg(run_begin_at(&run, i, &input) == NODE_ERROR_NONE, "node %u: %s", i, run.words[i - 1]);
+    return run;
+}
+
+START_TEST(a_refresh_needs_approval_and_makes_the_next_generation)
+{
+    _cleanup_token_ TestToken token;
+    _cleanup_threshold_key_ ThresholdKey *key = NULL;
+
+    token_start(3, 2, &token);
+
+    const KeyId old = make_active(&token);
+    _cleanup_test_run_ TestRun run = {.token = &token};
+
+    /* One operator is too few; and a run that failed uses nothing up. */
+    ck_assert_int_eq(approve(&token, 1, &old), NODE_ERROR_NONE);
+    run = begin_refresh(&token, &old);
+    run_step_all(&run);
+    for (unsigned i = 0; i < 3; i++) {
+        ck_assert_int_eq(run.errors[i], NODE_ERROR_RUN_FAILED);
+        ck_assert_msg(strstr(run.words[i], "kqctl node approve"), "%s", run.words[i]);
+    }
+    run_clear(&run);
+    ck_assert_int_eq(approve(&token, 3, &old), NODE_ERROR_NONE);
+    run = begin_refresh(&token, &old);
+
+    const KeyId fresh = run_finish(&run);
+
+    key = key_of(&run.said[0].header, &token, 2);
+    try_quorums(&token, &fresh, key);
+    for (unsigned i = 0; i < 3; i++) {
+        ck_assert_str_eq(call_key_state(token.links[i], &fresh), "pending");
+        ck_assert_str_eq(call_key_state(token.links[i], &old), "active");
+    }
+    /* The approvals served. Meanwhile there is one that is pending, too. */
+    for (unsigned i = 0; i < 3; i++)
+        ck_assert_int_eq(call_key(token.links[i], "DiscardKey", &fresh), NODE_ERROR_NONE);
+    run_clear(&run);
+    run = begin_refresh(&token, &old);
+    run_step_all(&run);
+    ck_assert_int_eq(run.errors[0], NODE_ERROR_RUN_FAILED);
+    ck_assert_msg(strstr(run.words[0], "operators of 0 of the nodes"), "%s", run.words[0]);
+}
+END_TEST
+
+/* Two refreshes at once with the same approvals: one comes to its end. */
+START_TEST(an_approval_serves_once)
+{
+    _cleanup_token_ TestToken token;
+
+    token_start(3, 2, &token);
+
+    const KeyId old = make_active(&token);
+    _cleanup_test_run_ TestRun a = {.token = &token}, b = {.token = &token};
+
+    for (unsigned i = 1; i <= 3; i++)
+        ck_assert_int_eq(approve(&token, i, &old), NODE_ERROR_NONE);
+    a = begin_refresh(&token, &old);
+    b = begin_refresh(&token, &old);
+    for (unsigned round = 0; round < 3; round++) {
+        run_step_well(&a);
+        run_step_well(&b);
+    }
+    (void)run_finish(&a);
+    run_step_all(&b);
+    for (unsigned i = 0; i < 3; i++)
+        ck_assert_int_ne(b.errors[i], NODE_ERROR_NONE);
     for (unsigned i = 0; i < 3; i++)
         ck_assert_uint_eq(test_node_count_files(&token.nodes[i], ".share"), 2);
 }
@@ -408,6 +522,8 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, three_of_five);
     tcase_add_test(cases, nine_of_sixteen);
     tcase_add_test(cases, two_runs_at_once);
+    tcase_add_test(cases, a_refresh_needs_approval_and_makes_the_next_generation);
+    tcase_add_test(cases, an_approval_serves_once);
     tcase_add_test(cases, a_node_that_does_not_know_the_others_says_what_to_do);
     tcase_add_test(cases, a_client_that_invents_peers_gets_nothing);
     tcase_add_test(cases, what_does_not_belong_to_the_kind_is_refused);
