@@ -3,9 +3,8 @@
 #include <errno.h>
 #include <time.h>
 
-#include "quorum/creation.h"
 #include "quorum/records.h"
-#include "quorum/run.h"
+#include "quorum/run-key.h"
 #include "quorum/state.h"
 #include "quorum/status.h"
 #include "quorum/steps.h"
@@ -165,44 +164,35 @@ int quorum_create_from_deal(Quorum *quorum, const GenerateRequest *request, Deal
 
 /* ---- Keys that the nodes make among themselves ------------------------------------------------------------------------------ */
 
+typedef struct Asked {
+    const Roster *roster;
+    const GenerateRequest *request;
+} Asked;
+
 /* All nodes say so; but what they all say is not what this process asked for. */
-static int check_made(const Quorum *quorum, const GenerateRequest *request, const Creation *creation, Problem *problem)
+static int check_made(const Creation *creation, const void *userdata, Problem *problem)
 {
     const ThresholdParameters *made = threshold_key_parameters(creation->threshold);
-    const Roster *roster = quorum_roster(quorum);
+    const Asked *asked = userdata;
 
-    if (made->algorithm == request->algorithm && made->bits == request->bits && made->n == roster->n && made->k == roster->k)
+    if (made->algorithm == asked->request->algorithm && made->bits == asked->request->bits && made->n == asked->roster->n &&
+        made->k == asked->roster->k)
         return 0;
     return problem_set(problem, QUORUM_E_REFUSED, "The nodes have made another kind of key than they were asked for, %s",
                        creation->id_text);
 }
 
-/* A run that failed may have left shares behind where it did not fail. */
 static int make_among_nodes(Quorum *quorum, const GenerateRequest *request, QuorumKey **ret_key, Problem *problem)
 {
-    _cleanup_creation_ Creation creation = {0};
-    _cleanup_run_end_ RunEnd end = {0};
-    NodeBeginRunInput input = {.kind = (char *)(uintptr_t)node_run_kind_name(NODE_RUN_GENERATE),
-                               .record = key_record_borrow(&request->record)};
-    int r, found = 0;
+    const Asked asked = {quorum_roster(quorum), request};
+    NodeBeginRunInput input = {
+        .kind = (char *)(uintptr_t)node_run_kind_name(NODE_RUN_GENERATE),
+        .record = key_record_borrow(&request->record),
+    };
 
     input.record.version = 1;
     input.record.created = (uint64_t)time(NULL); /* for people; nothing depends on it */
-    r = quorum_run(quorum, node_set_all(quorum_roster(quorum)->n), &input, &end, problem);
-    if (end.header.size > 0)
-        found = creation_begin(quorum, &end.header, &request->record, &creation, r == 0 ? problem : NULL);
-    if (r != 0 && (end.header.size == 0 || found != 0))
-        return r;
-    if (r == 0 && found == 0)
-        found = check_made(quorum, request, &creation, problem);
-    if (r == 0 && found != 0)
-        return found;
-    creation.record = input.record;
-    creation.stored = end.stored;
-    if (r == 0)
-        return creation_finish(&creation, ret_key, problem);
-    creation_discard(&creation, problem);
-    return r;
+    return creation_by_run(quorum, &input, &request->record, check_made, &asked, ret_key, problem);
 }
 
 /* ---- Either way ---------------------------------------------------------------------------------------------------------------- */

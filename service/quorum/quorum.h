@@ -156,6 +156,12 @@ int quorum_destroy(Quorum *quorum, const KeyId *id, Problem *problem) _must_chec
  * not do it: quorum_sync() goes on from there; _UNKNOWN_KEY it has no successor. */
 int quorum_retire(Quorum *quorum, const KeyId *id, Problem *problem) _must_check_;
 
+/* Have all n nodes make new shares of an Ed25519 key, in place of those that there are: the same public key, in its next generation, with a
+ * key id of its own. Operators of k nodes have approved it (kqctl node approve). Then the old generation is retired; whatever happens, the
+ * key signs throughout, and quorum_sync() goes on from where it was cut off. Needs a login. Errors: QUORUM_E_LOGIN_REQUIRED; _UNKNOWN_KEY;
+ * _REFUSED (an RSA key, a node does not take part); those of quorum_generate() and quorum_retire(). */
+int quorum_refresh(Quorum *quorum, const KeyId *id, QuorumKey **ret_key, Problem *problem) _must_check_;
+
 /* Sign a digest, with an RSA key: ask the k nodes that will answer first, hedge when one is late, combine, verify, blame. `ret_signature`:
  * threshold_key_signature_size() bytes, written only when it verifies. Takes at most the roster's Timeout. Needs a login. A digest for
  * EMSA-PSS comes with its salt; nodes that are too old for it are passed over. Errors: -EINVAL the key is too small for the encoding, or
