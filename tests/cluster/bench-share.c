@@ -65,7 +65,7 @@ static void sign(Link *link, const EdKey *key, Stock *stock, unsigned refill, Ti
 
 START_TEST(signature_shares)
 {
-    static const unsigned refills[] = {1, 8, 32};
+    static const unsigned refills[] = {1, 4, 16};
     _cleanup_test_node_ TestNode node = test_node_running();
     _cleanup_link_ Link *link = call_open_logged_in(&node);
     _cleanup_ed_key_ EdKey key = ed_key(5, 3);
