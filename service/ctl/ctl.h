@@ -66,6 +66,7 @@ int verb_node_authorize(const Call *call, Problem *problem);
 int verb_node_deauthorize(const Call *call, Problem *problem);
 int verb_node_clients(const Call *call, Problem *problem);
 int verb_node_approve(const Call *call, Problem *problem);
+int verb_key_refresh(const Call *call, Problem *problem);
 int verb_node_peers(const Call *call, Problem *problem);
 int verb_node_lock(const Call *call, Problem *problem);
 int verb_node_unlock(const Call *call, Problem *problem);
