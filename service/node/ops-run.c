@@ -407,13 +407,13 @@ static void store(Change *change)
         (void)no_memory(change);
 }
 
-/* What was said in round 0 must be so still. */
-static bool use_approval(Change *change, const NodeRun *run)
+/* Before anything is given away. What was said in round 0 must be so still. */
+static void use_approval(Change *change, const NodeRun *run)
 {
-    if (!run->approved || op_use_approval(change->node, change->client, &run->of_key.approval))
-        return true;
-    return outcome_set(&change->outcome, NODE_ERROR_RUN_FAILED,
-                       "what node %s's operator had approved was withdrawn or has expired meanwhile", change->node->config.name);
+    if (run->approved && !op_use_approval(change->node, change->client, &run->of_key.approval))
+        (void)outcome_set(&change->outcome, NODE_ERROR_RUN_FAILED,
+                          "what node %s's operator had approved was used for another run, was withdrawn or has expired meanwhile",
+                          change->node->config.name);
 }
 
 static void done_continue(Change *change)
@@ -422,11 +422,13 @@ static void done_continue(Change *change)
     NodeRun *run = run_change->run;
 
     run->busy = false;
+    if (change->outcome.error == NODE_ERROR_NONE && run_gives(run->run))
+        use_approval(change, run);
     if (change->outcome.error == NODE_ERROR_NONE && !run_change->over && arm(run) < 0)
         (void)no_memory(change);
     if (change->outcome.error == NODE_ERROR_NONE && !run_change->over)
         return;
-    if (change->outcome.error == NODE_ERROR_NONE && use_approval(change, run))
+    if (change->outcome.error == NODE_ERROR_NONE)
         store(change);
     (void)node_run_free(take(run));
 }

@@ -54,6 +54,16 @@ static const RunRound *round_of(const Run *run)
     return &run->subject.kind->rounds[run->round - 1];
 }
 
+bool run_gives(const Run *run)
+{
+    const RunRound *rounds = run->subject.kind->rounds;
+    unsigned first = 0;
+
+    while (!rounds[first].tell)
+        first++;
+    return run->round == first + 1;
+}
+
 /* ---- Round 0: who takes part, in what ------------------------------------------------------------------------------------------ */
 
 typedef struct Hello {

@@ -82,6 +82,10 @@ DEFINE_CLEANUP(Run, run_free)
  * last. After an error the run is of no use any more. Errors: RUN_E_FAILED; as run_new(). */
 int run_step(Run *run, const List *messages, RunMessages *ret_messages, Problem *problem) _must_check_;
 
+/* Are the messages of the last step the first that hold something made of what is secret? Who has them can have it used, whatever becomes
+ * of the run. */
+bool run_gives(const Run *run);
+
 /* The index of the node whose message is wrong; 0: nobody is to blame. */
 unsigned run_culprit(const Run *run);
 

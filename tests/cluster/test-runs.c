@@ -234,7 +234,14 @@ START_TEST(a_refresh_needs_approval_and_makes_the_next_generation)
 }
 END_TEST
 
-/* Two refreshes at once with the same approvals: one comes to its end. */
+static void assert_gave_nothing(const TestRun *run, unsigned index, const char *words)
+{
+    ck_assert_int_eq(run->errors[index - 1], NODE_ERROR_RUN_FAILED);
+    ck_assert_msg(strstr(run->words[index - 1], words), "%s", run->words[index - 1]);
+    ck_assert_uint_eq(run->said[index - 1].messages.count, 0);
+}
+
+/* Two refreshes at once with the same approvals: one gets something, which is all, whether or not it goes on. */
 START_TEST(an_approval_serves_once)
 {
     _cleanup_token_ TestToken token;
@@ -248,16 +255,50 @@ START_TEST(an_approval_serves_once)
         ck_assert_int_eq(approve(&token, i, &old), NODE_ERROR_NONE);
     a = begin_refresh(&token, &old);
     b = begin_refresh(&token, &old);
-    for (unsigned round = 0; round < 3; round++) {
-        run_step_well(&a);
-        run_step_well(&b);
-    }
-    (void)run_finish(&a);
+    run_step_well(&a);
+    run_step_well(&b);
+    run_step_well(&a); /* the parts */
     run_step_all(&b);
-    for (unsigned i = 0; i < 3; i++)
-        ck_assert_int_ne(b.errors[i], NODE_ERROR_NONE);
+    for (unsigned i = 1; i <= 3; i++)
+        assert_gave_nothing(&b, i, "operator had approved was used for another run");
+    run_clear(&b);
+    b = begin_refresh(&token, &old);
+    run_step_all(&b);
+    for (unsigned i = 1; i <= 3; i++)
+        assert_gave_nothing(&b, i, "operators of 0 of the nodes");
+    run_step_well(&a);
+    (void)run_finish(&a);
     for (unsigned i = 0; i < 3; i++)
         ck_assert_uint_eq(test_node_count_files(&token.nodes[i], ".share"), 2);
+}
+END_TEST
+
+/* Up to where it would give something away, a node's operator can stop it; and no run that ends before uses an approval up. */
+START_TEST(an_approval_can_be_withdrawn_from_a_run)
+{
+    _cleanup_token_ TestToken token;
+
+    token_start(3, 2, &token);
+
+    const KeyId old = make_active(&token);
+    const NodeApprovalInput withdrawn = {.kind = (char *)"refresh", .key = {(uint8_t *)(uintptr_t)old.bytes, KEY_ID_SIZE}};
+    _cleanup_link_ Link *host = call_open(&token.nodes[0]);
+    _cleanup_test_run_ TestRun run = {.token = &token};
+
+    ck_assert_int_eq(approve(&token, 1, &old), NODE_ERROR_NONE);
+    ck_assert_int_eq(approve(&token, 3, &old), NODE_ERROR_NONE);
+    run = begin_refresh(&token, &old);
+    run_step_well(&run);
+    for (unsigned i = 1; i <= 3; i++)
+        ck_assert_int_eq(run_end_at(&run, i), NODE_ERROR_NONE);
+    run_clear(&run);
+    run = begin_refresh(&token, &old);
+    run_step_well(&run);
+    ck_assert_int_eq(call(host, "WithdrawApproval", &withdrawn, NULL), NODE_ERROR_NONE);
+    run_step_all(&run);
+    assert_gave_nothing(&run, 1, "operator had approved was used for another run, was withdrawn");
+    ck_assert_int_eq(run.errors[1], NODE_ERROR_NONE);
+    ck_assert_int_eq(run.errors[2], NODE_ERROR_NONE);
 }
 END_TEST
 
@@ -524,6 +565,7 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, two_runs_at_once);
     tcase_add_test(cases, a_refresh_needs_approval_and_makes_the_next_generation);
     tcase_add_test(cases, an_approval_serves_once);
+    tcase_add_test(cases, an_approval_can_be_withdrawn_from_a_run);
     tcase_add_test(cases, a_node_that_does_not_know_the_others_says_what_to_do);
     tcase_add_test(cases, a_client_that_invents_peers_gets_nothing);
     tcase_add_test(cases, what_does_not_belong_to_the_kind_is_refused);
