@@ -147,7 +147,7 @@ static uint64_t next_version(const Init *init)
     return newest + 1;
 }
 
-static int init_node(const Init *init, unsigned index, bool *ret_done, Problem *words)
+static int tell_node(const Init *init, unsigned index, bool reset, uint64_t version, bool *ret_done, Problem *words)
 {
     const Roster *roster = init->roster;
     uint8_t verifier[NODE_VERIFIER_SIZE];
@@ -158,8 +158,8 @@ static int init_node(const Init *init, unsigned index, bool *ret_done, Problem *
         .n = roster->n,
         .k = roster->k,
         .verifier = {verifier, sizeof(verifier)},
-        .reset_pin = (init->members & NODE_SET_OF(index)) != 0,
-        .pin_version = init->version,
+        .reset_pin = reset,
+        .pin_version = version,
     };
     const void *const inputs[] = {&input};
     int r = pin_verifier(roster, init->master, index, verifier);
@@ -173,10 +173,24 @@ static int init_node(const Init *init, unsigned index, bool *ret_done, Problem *
         return r;
     *ret_done = node_answers_good(&answers) != 0;
     if (*ret_done)
-        peer_note_hello(init->quorum, index, init->version, 0);
+        peer_note_hello(init->quorum, index, version, 0);
     else
         node_words_add(init->quorum, index, answers.of[index - 1].words, words);
     return 0;
+}
+
+/* The first version of a PIN is 1: a new node of a token that is in use gets that first. */
+static int init_node(const Init *init, unsigned index, bool *ret_done, Problem *words)
+{
+    const bool member = init->members & NODE_SET_OF(index);
+    bool done = member;
+    int r = member ? 0 : tell_node(init, index, false, 1, &done, words);
+
+    if (r == 0 && done && (member || init->version > 1))
+        r = tell_node(init, index, true, init->version, &done, words);
+    if (r == 0)
+        *ret_done = done;
+    return r;
 }
 
 static int init_nodes(const Init *init, unsigned enough, Problem *problem)
