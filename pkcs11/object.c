@@ -58,11 +58,17 @@ static int set_names(Object *object, const char *label, const Bytes *id)
     return r < 0 ? r : bytes_copy(id->data, id->size, &object->id);
 }
 
-static void set_unique_id(Object *object, const KeyId *id)
+/* A key whose shares can be made anew has another key id after that, but is the same for applications: its public key names it. */
+static void set_unique_id(Object *object, const QuorumKey *key)
 {
+    const Header *header = quorum_key_header(key);
+    const bool fixed = threshold_scheme_has_dealer(threshold_scheme_by_algorithm(header->parameters.algorithm));
     char text[2 * KEY_ID_SIZE + 1];
 
-    key_id_format(id, text);
+    if (fixed || header->public_key.size > KEY_ID_SIZE)
+        key_id_format(quorum_key_id(key), text);
+    else
+        hex_encode(header->public_key.data, header->public_key.size, text);
     (void)snprintf(object->unique_id, sizeof(object->unique_id), "%s-%s", text, object->kind == KIND_PRIVATE_KEY ? "private" : "public");
 }
 
@@ -76,7 +82,7 @@ int object_of_key(const Roster *roster, QuorumKey *key, KeyRole role, Object **r
     if (!object)
         return -ENOMEM;
     object->key = quorum_key_ref(key);
-    set_unique_id(object, quorum_key_id(key));
+    set_unique_id(object, key);
 
     parts[type->own] = quorum_key_header(key)->public_key;
 

@@ -94,27 +94,63 @@ static int refresh_entry(Store *store, StoreEntry *entry, QuorumKey *key)
     return 0;
 }
 
+/* Another generation of it (quorum.h): the same for applications. */
+static bool is_same_key(const QuorumKey *a, const QuorumKey *b)
+{
+    const Header *headers[] = {quorum_key_header(a), quorum_key_header(b)};
+
+    return headers[0]->parameters.algorithm == headers[1]->parameters.algorithm &&
+           !threshold_scheme_has_dealer(threshold_scheme_by_algorithm(headers[0]->parameters.algorithm)) &&
+           bytes_equal(&headers[0]->public_key, &headers[1]->public_key);
+}
+
+/* Move the entries of keys that stay into `entries`, and those of the others to the front of the store's. How many are those? */
+static size_t match_entries(Store *store, QuorumKey *const *keys, size_t n_keys, StoreEntry *entries)
+{
+    size_t old = 0, n_gone = 0;
+
+    for (size_t i = 0; i < n_keys; i++) {
+        while (old < store->n_entries && compare_ids(quorum_key_id(store->entries[old].key), quorum_key_id(keys[i])) < 0)
+            store->entries[n_gone++] = store->entries[old++];
+        if (old < store->n_entries && key_id_equal(quorum_key_id(store->entries[old].key), quorum_key_id(keys[i])))
+            entries[i] = store->entries[old++];
+    }
+    while (old < store->n_entries)
+        store->entries[n_gone++] = store->entries[old++];
+    return n_gone;
+}
+
+/* A new generation has the handles of the one that is gone, which applications go on using. */
+static void inherit(StoreEntry *entry, const QuorumKey *key, StoreEntry *gone, size_t *n_gone)
+{
+    for (size_t i = 0; i < *n_gone; i++)
+        if (is_same_key(gone[i].key, key)) {
+            *entry = gone[i];
+            gone[i] = gone[--*n_gone];
+            return;
+        }
+}
+
 int store_sync(Store *store, QuorumKey *const *keys, size_t n_keys)
 {
     StoreEntry *entries = calloc(n_keys + 1, sizeof(*entries));
-    size_t old = 0;
+    size_t n_gone;
     int result = 0;
 
     if (!entries)
         return -ENOMEM;
+    n_gone = match_entries(store, keys, n_keys, entries);
     for (size_t i = 0; i < n_keys; i++) {
-        while (old < store->n_entries && compare_ids(quorum_key_id(store->entries[old].key), quorum_key_id(keys[i])) < 0)
-            drop_entry(store, &store->entries[old++]);
-        if (old < store->n_entries && key_id_equal(quorum_key_id(store->entries[old].key), quorum_key_id(keys[i])))
-            entries[i] = store->entries[old++];
+        if (!entries[i].key)
+            inherit(&entries[i], keys[i], store->entries, &n_gone);
 
         int r = refresh_entry(store, &entries[i], keys[i]);
 
         if (r < 0)
             result = r;
     }
-    while (old < store->n_entries)
-        drop_entry(store, &store->entries[old++]);
+    for (size_t i = 0; i < n_gone; i++)
+        drop_entry(store, &store->entries[i]);
     free(store->entries);
     store->entries = entries;
     store->n_entries = n_keys;

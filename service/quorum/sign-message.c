@@ -435,6 +435,33 @@ static int sign(Signing *signing, Quorum *quorum, const KeyId *id, const Thresho
     return r == 0 ? run(signing, ret_signature, problem) : r;
 }
 
+/* The key that takes its place, if nodes say that this generation is destroyed: its shares were made anew meanwhile. NULL: there is none.
+ */
+static QuorumKey *find_successor(Signing *signing, Quorum *quorum, const QuorumKey *key)
+{
+    _cleanup_quorum_key_ QuorumKey *shown = NULL;
+    bool destroyed = false;
+
+    for (unsigned i = 0; i < THRESHOLD_NODES_MAX; i++)
+        destroyed |= signing->nodes.begun & NODE_SET_OF(i + 1) && signing->nodes.of[i].error == NODE_ERROR_KEY_DESTROYED;
+    if (!destroyed)
+        return NULL;
+    catalog_changed(quorum);
+    shown = quorum_key_shown(quorum, key);
+    return shown && !key_id_equal(quorum_key_id(shown), quorum_key_id(key)) ? TAKE_PTR(shown) : NULL;
+}
+
+static int sign_again(Signing *signing, Quorum *quorum, const QuorumKey *key, int r, uint8_t *ret_signature, Problem *problem)
+{
+    _cleanup_(signing_clear) Signing again = {.message = signing->message, .size = signing->size};
+    _cleanup_quorum_key_ QuorumKey *successor = find_successor(signing, quorum, key);
+
+    if (!successor)
+        return r;
+    return sign(&again, quorum, quorum_key_id(successor), quorum_key_threshold(successor), node_set_all(quorum->roster->n), ret_signature,
+                problem);
+}
+
 int quorum_sign_message(Quorum *quorum, const QuorumKey *key, const void *message, size_t size, uint8_t *ret_signature, Problem *problem)
 {
     _cleanup_(signing_clear) Signing signing = {.message = message, .size = size};
@@ -445,7 +472,10 @@ int quorum_sign_message(Quorum *quorum, const QuorumKey *key, const void *messag
                            threshold_scheme_name(threshold_key_scheme(threshold)));
     if (size > FROST_MESSAGE_SIZE_MAX)
         return problem_set(problem, -EINVAL, "the message has %zu bytes, and at most %d are signed", size, FROST_MESSAGE_SIZE_MAX);
-    return sign(&signing, quorum, quorum_key_id(key), threshold, node_set_all(quorum->roster->n), ret_signature, problem);
+
+    int r = sign(&signing, quorum, quorum_key_id(key), threshold, node_set_all(quorum->roster->n), ret_signature, problem);
+
+    return r == 0 ? 0 : sign_again(&signing, quorum, key, r, ret_signature, problem);
 }
 
 int sign_message_test(Quorum *quorum, const KeyId *id, const ThresholdKey *threshold, NodeSet nodes, const void *message, size_t size,

@@ -232,6 +232,18 @@ void fake_remove_key(const char *label)
             remove_key(i);
 }
 
+void fake_refresh_key(const char *label)
+{
+    _cleanup_lock_ pthread_mutex_t *locked = lock_keys();
+
+    for (size_t i = 0; i < n_keys; i++)
+        if (strcmp(keys[i]->record.private_label, label) == 0) {
+            add_key(keys[i]->header.parameters.algorithm, &keys[i]->record)->header.generation++; /* in front of the others */
+            remove_key(i + 1);
+            return;
+        }
+}
+
 void fake_change_id(const char *label, const char *id)
 {
     _cleanup_lock_ pthread_mutex_t *locked = lock_keys();

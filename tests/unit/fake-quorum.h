@@ -34,6 +34,8 @@ void fake_reset(void);
 void fake_add_key(const char *label, const char *id);
 void fake_add_ed25519_key(const char *label, const char *id);
 void fake_remove_key(const char *label);
+/* Another client has its shares refreshed. */
+void fake_refresh_key(const char *label);
 /* Another client changes the id of the private half. */
 void fake_change_id(const char *label, const char *id);
 /* The key that all fake RSA keys are: 2048 bits; and that all Ed25519 keys are. */

@@ -37,6 +37,15 @@ static Keys start_with_key(void)
     return keys;
 }
 
+static CK_OBJECT_HANDLE find_one_of(CK_SESSION_HANDLE session, CK_OBJECT_CLASS class, CK_KEY_TYPE type)
+{
+    CK_ATTRIBUTE attributes[] = {A_ULONG(CKA_CLASS, class), A_ULONG(CKA_KEY_TYPE, type)};
+    CK_OBJECT_HANDLE found[16];
+
+    ck_assert_uint_eq(find(session, attributes, 2, found), 1);
+    return found[0];
+}
+
 static bool openssl_accepts(const void *text, size_t text_size, const CK_BYTE *signature)
 {
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
@@ -57,6 +66,30 @@ static void read_point(CK_BYTE ret_point[34])
 }
 
 /* ---- Objects ---- */
+
+/* New shares are a new key for the nodes, and nothing new for applications. */
+START_TEST(a_refresh_goes_unnoticed)
+{
+    Keys keys = start_with_key();
+    CK_OBJECT_HANDLE found[16];
+    CK_BYTE name[128], signature[SIZE];
+    CK_ULONG name_size = sizeof(name), size = SIZE;
+
+    ck_assert_rv(get(keys.session, keys.private_key, CKA_UNIQUE_ID, name, &name_size), CKR_OK);
+    fake_add_key("rsa", "2");
+    fake_refresh_key("zone");
+    ck_assert_uint_eq(find_one_of(keys.session, CKO_PRIVATE_KEY, CKK_EC_EDWARDS), keys.private_key);
+    ck_assert_uint_eq(find_one_of(keys.session, CKO_PUBLIC_KEY, CKK_EC_EDWARDS), keys.public_key);
+    assert_bytes(keys.session, keys.private_key, CKA_UNIQUE_ID, name, name_size);
+    ck_assert_rv(C_SignInit(keys.session, &eddsa, keys.private_key), CKR_OK);
+    ck_assert_rv(C_Sign(keys.session, message, sizeof(message), signature, &size), CKR_OK);
+    ck_assert(openssl_accepts(message, sizeof(message), signature));
+    fake_remove_key("zone");
+    fake_add_key("another", "3");
+    ck_assert_uint_eq(find(keys.session, NULL, 0, found), 4);
+    ck_assert_rv(get(keys.session, keys.private_key, CKA_UNIQUE_ID, name, &(CK_ULONG){sizeof(name)}), CKR_OBJECT_HANDLE_INVALID);
+}
+END_TEST
 
 START_TEST(attributes_tell_the_truth)
 {
@@ -463,6 +496,7 @@ END_TEST
 static void add_tests(TCase *cases)
 {
     tcase_add_checked_fixture(cases, reset, NULL);
+    tcase_add_test(cases, a_refresh_goes_unnoticed);
     tcase_add_test(cases, attributes_tell_the_truth);
     tcase_add_test(cases, searches_take_either_form_of_a_curve_and_of_a_point);
     tcase_add_test(cases, a_roster_can_hide_them);
