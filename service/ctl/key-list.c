@@ -9,15 +9,16 @@ static void print_key(const QuorumKey *key)
 {
     const Header *header = quorum_key_header(key);
     const KeyRecord *record = quorum_key_record(key);
-    char id[2 * KEY_ID_SIZE + 1], type[32], cka_id[17];
+    char id[2 * KEY_ID_SIZE + 1], type[32], generation[KEY_TEXT_GENERATION_SIZE], cka_id[17];
 
     key_id_format(quorum_key_id(key), id);
     key_text_type(header, type);
+    key_text_generation(header, generation);
     key_text_id(&record->private_id, cka_id, sizeof(cka_id));
     printf("%.*s  ", ID_SHOWN, id);
     terminal_print(record->private_label, 24);
-    printf(" %-16s %-9s %-8s %d of %u\n", cka_id, type, custody_name(header->custody), __builtin_popcount(quorum_key_holders(key)),
-           header->parameters.n);
+    printf(" %-16s %-9s %-3s %-8s %d of %u\n", cka_id, type, generation, custody_name(header->custody),
+           __builtin_popcount(quorum_key_holders(key)), header->parameters.n);
 }
 
 static void print_text(QuorumKey **keys, size_t n_keys)
@@ -26,7 +27,7 @@ static void print_text(QuorumKey **keys, size_t n_keys)
         fprintf(stderr, "The token has no keys; 'kqctl key generate' makes one.\n");
         return;
     }
-    printf("%-*s  %-24s %-16s %-9s %-8s %s\n", ID_SHOWN, "KEY", "LABEL", "CKA_ID", "TYPE", "CUSTODY", "NODES");
+    printf("%-*s  %-24s %-16s %-9s %-3s %-8s %s\n", ID_SHOWN, "KEY", "LABEL", "CKA_ID", "TYPE", "GEN", "CUSTODY", "NODES");
     for (size_t i = 0; i < n_keys; i++)
         print_key(keys[i]);
 }

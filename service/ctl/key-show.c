@@ -55,7 +55,7 @@ static void print_record(const KeyRecord *record)
 static void print_text(const QuorumKey *key, const Roster *roster, const char *pem)
 {
     const Header *header = quorum_key_header(key);
-    char id[2 * KEY_ID_SIZE + 1], type[32];
+    char id[2 * KEY_ID_SIZE + 1], type[32], generation[KEY_TEXT_GENERATION_SIZE];
 
     key_id_format(quorum_key_id(key), id);
     key_text_type(header, type);
@@ -63,6 +63,9 @@ static void print_text(const QuorumKey *key, const Roster *roster, const char *p
     print_record(quorum_key_record(key));
     print_field("Type", type);
     printf("%-12s any %u of %u nodes sign\n", "Threshold", header->parameters.k, header->parameters.n);
+    key_text_generation(header, generation);
+    if (*generation)
+        print_field("Generation", generation);
     print_field("Custody", custody_name(header->custody));
     print_holders(key, roster);
     printf("\n%s", pem);

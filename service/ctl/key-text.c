@@ -27,6 +27,15 @@ void key_text_type(const Header *header, char ret_text[32])
         *at = (char)toupper((unsigned char)*at);
 }
 
+void key_text_generation(const Header *header, char ret_text[KEY_TEXT_GENERATION_SIZE])
+{
+    const Scheme *scheme = threshold_scheme_by_algorithm(header->parameters.algorithm);
+
+    ret_text[0] = '\0';
+    if (scheme && !threshold_scheme_has_dealer(scheme))
+        (void)snprintf(ret_text, KEY_TEXT_GENERATION_SIZE, "%u", header->generation);
+}
+
 void key_text_id(const Bytes *id, char *ret_text, size_t size)
 {
     size_t shown = 2 * id->size < size ? id->size : (size - 1) / 2;
