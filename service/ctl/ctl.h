@@ -86,6 +86,7 @@ int verb_key_generate(const Call *call, Problem *problem);
 int verb_key_list(const Call *call, Problem *problem);
 int verb_key_show(const Call *call, Problem *problem);
 int verb_key_set(const Call *call, Problem *problem);
+int verb_key_repair(const Call *call, Problem *problem);
 int verb_key_destroy(const Call *call, Problem *problem);
 int verb_status(const Call *call, Problem *problem);
 int verb_sync(const Call *call, Problem *problem);

@@ -65,6 +65,8 @@ static const Option options[OPTION_MAX] = {
     [OPTION_REPAIR] = {"repair", "KEY", "one node's share of this key, made anew by others"},
     [OPTION_OF] = {"of", "NODE", "the node whose share is made anew: its name or its index"},
     [OPTION_LIST] = {"list", NULL, "list what is approved at this node"},
+    [OPTION_LOST_NODE] = {"node", "NAME", "the node whose share is made anew"},
+    [OPTION_ALL] = {"all", NULL, "all keys whose share the node has lost"},
     [OPTION_WITHDRAW] = {"withdraw", NULL, "take the approval back"},
 };
 

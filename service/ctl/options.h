@@ -68,6 +68,8 @@ typedef enum OptionId {
     OPTION_OF,
     OPTION_LIST,
     OPTION_WITHDRAW,
+    OPTION_LOST_NODE,
+    OPTION_ALL,
     OPTION_MAX,
     OPTION_INVALID = -1,
 } OptionId;

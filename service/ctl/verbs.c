@@ -45,6 +45,8 @@ static const Verb verbs[] = {
     {"key show", "KEY", "show a key, its public key included", 1, 1, 0, B(JSON) | B(PEM), verb_key_show},
     {"key set", "KEY", "change a key's label, CKA_ID or last day", 1, 1, 0, B(LABEL) | B(ID) | B(NOT_AFTER) | B(PIN_FILE), verb_key_set},
     {"key refresh", "KEY", "have the nodes make new shares of an Ed25519 key", 1, 1, 0, B(PIN_FILE), verb_key_refresh},
+    {"key repair", "[KEY]", "have a share that a node has lost made anew by others, after approval at the nodes", 0, 1, B(LOST_NODE),
+     B(ALL) | B(PIN_FILE), verb_key_repair},
     {"key destroy", "KEY", "destroy a key for ever", 1, 1, 0, B(YES) | B(PIN_FILE), verb_key_destroy},
     {"status", "", "ask every node how it is", 0, 0, 0, B(JSON), verb_status},
     {"sync", "", "bring the nodes together after crashes and absences", 0, 0, 0,

@@ -161,6 +161,11 @@ int quorum_retire(Quorum *quorum, const KeyId *id, Problem *problem) _must_check
  * key signs throughout, and quorum_sync() goes on from where it was cut off. Needs a login. Errors: QUORUM_E_LOGIN_REQUIRED; _UNKNOWN_KEY;
  * _REFUSED (an RSA key, a node does not take part); those of quorum_generate() and quorum_retire(). */
 int quorum_refresh(Quorum *quorum, const KeyId *id, QuorumKey **ret_key, Problem *problem) _must_check_;
+/* Have the share of node `lost` of an Ed25519 key made anew by k others, of which operators of k of those taking part must have approved it
+ * at their nodes. Needs a login, node `lost`, and k others at which the key is active. Nobody but node `lost` learns the share. Errors:
+ * QUORUM_E_LOGIN_REQUIRED, _TOO_FEW_NODES, _UNKNOWN_KEY, _REFUSED (an RSA key; it has its share; a node does not take part), _SIGNATURE (a
+ * node sent something wrong, or too few operators have approved it). */
+int quorum_repair(Quorum *quorum, const KeyId *id, unsigned lost, Problem *problem) _must_check_;
 
 /* Sign a digest, with an RSA key: ask the k nodes that will answer first, hedge when one is late, combine, verify, blame. `ret_signature`:
  * threshold_key_signature_size() bytes, written only when it verifies. Takes at most the roster's Timeout. Needs a login. A digest for

@@ -244,7 +244,10 @@ static int settle_active(const Sync *sync, Group *group)
     if (r != 0)
         return r;
     if (live >= sync->roster->k) {
-        say_at(sync, group, missing, "no share", "it is lost there; if more get lost the key is: make a new one in time");
+        say_at(sync, group, missing, "no share",
+               threshold_scheme_has_dealer(threshold_key_scheme(group->core->threshold))
+                   ? "it is lost there; if more get lost the key is: make a new one in time"
+                   : "it is lost there; 'kqctl key repair' has it made anew");
         return settle_record(sync, group);
     }
     name_key(sync, group, key);
