@@ -145,9 +145,11 @@ static bool is_named(const NodeKeyEntry *entry, const char *text)
            strcmp(entry->record.public_label, text) == 0;
 }
 
+#define FOUND_MAX 4 /* generations of one key are hardly ever more than two */
+
 typedef struct Search {
     const char *text;
-    LocalKey key;
+    LocalKey found[FOUND_MAX];
     size_t n_found;
 } Search;
 
@@ -165,8 +167,10 @@ static int search_page(LocalNode *node, Search *search, Bytes *after, bool *ret_
 
     for (size_t i = 0; i < output.keys.count; i++)
         if (strcmp(entries[i].state, "destroyed") != 0 && is_named(&entries[i], search->text)) {
-            memcpy(search->key.id.bytes, entries[i].key.data, sizeof(search->key.id.bytes));
-            (void)snprintf(search->key.label, sizeof(search->key.label), "%s", entries[i].record.private_label);
+            LocalKey *key = &search->found[search->n_found < FOUND_MAX ? search->n_found : FOUND_MAX - 1];
+
+            memcpy(key->id.bytes, entries[i].key.data, sizeof(key->id.bytes));
+            (void)snprintf(key->label, sizeof(key->label), "%s", entries[i].record.private_label);
             search->n_found++;
         }
     *ret_more = output.more && output.keys.count > 0;
@@ -175,6 +179,45 @@ static int search_page(LocalNode *node, Search *search, Bytes *after, bool *ret_
         *after = bytes_take(&entries[output.keys.count - 1].key);
     message_clear(&node_list_output, &output);
     return 0;
+}
+
+int local_header(LocalNode *node, const KeyId *id, Header *ret_header, bool *ret_active, Problem *problem)
+{
+    const NodeKeyInput input = {.key = {(uint8_t *)(uintptr_t)id->bytes, sizeof(id->bytes)}};
+    NodeGetKeyOutput output;
+    int r = local_call(node, NODE_METHOD("GetKey"), &node_key_input, &input, &node_get_key_output, &output, problem);
+
+    if (r != 0)
+        return r;
+    r = header_decode(&output.header, ret_header, problem);
+    if (r == 0)
+        *ret_active = output.activation.size > 0;
+    message_clear(&node_get_key_output, &output);
+    return r;
+}
+
+/* Of generations of one key, the latest that is active comes to the front. */
+static bool choose_generation(LocalNode *node, Search *search)
+{
+    _cleanup_header_ Header best = {0};
+    bool has_best = false;
+
+    for (size_t i = 0; i < search->n_found; i++) {
+        _cleanup_header_ Header header = {0};
+        bool active = false;
+
+        if (search->n_found > FOUND_MAX || local_header(node, &search->found[i].id, &header, &active, NULL) != 0 ||
+            (i > 0 && !bytes_equal(&header.public_key, &best.public_key)))
+            return false;
+        if (i > 0 && (!active || (has_best && header.generation < best.generation)))
+            continue;
+        search->found[0] = search->found[i];
+        has_best = active;
+        header_clear(&best);
+        best = header;
+        header = (Header){0};
+    }
+    return has_best;
 }
 
 int local_find_key(LocalNode *node, const char *text, LocalKey *ret_key, Problem *problem)
@@ -190,10 +233,10 @@ int local_find_key(LocalNode *node, const char *text, LocalKey *ret_key, Problem
         return r;
     if (search.n_found == 0)
         return problem_set(problem, QUORUM_E_UNKNOWN_KEY, "node %s has no key with the key id or label '%s'", node->config.name, text);
-    if (search.n_found > 1)
+    if (search.n_found > 1 && !choose_generation(node, &search))
         return problem_set(problem, -EINVAL, "'%s' fits %zu keys: give more of the key id, as 'kqctl key list' shows it", text,
                            search.n_found);
-    *ret_key = search.key;
+    *ret_key = search.found[0];
     return 0;
 }
 

@@ -32,7 +32,9 @@ int local_call(LocalNode *node, const char *method, const Layout *input, const v
 /* GetStatus; to be released with message_clear(). Errors: local_call()'s. */
 int local_status(LocalNode *node, NodeStatusOutput *ret_status, Problem *problem) _must_check_;
 /* The key of this node that `text` names: its key id, the id's first digits (at least 8), or its label. Errors: QUORUM_E_UNKNOWN_KEY;
- * -EINVAL several keys fit; local_call()'s. */
+ * -EINVAL several keys fit, and are not generations of one, of which the latest active one is meant; local_call()'s. */
 int local_find_key(LocalNode *node, const char *text, LocalKey *ret_key, Problem *problem) _must_check_;
+/* The header of a key, and whether it is active. Errors: local_call()'s; header_decode()'s. */
+int local_header(LocalNode *node, const KeyId *id, Header *ret_header, bool *ret_active, Problem *problem) _must_check_;
 /* Its id only. */
 int local_key(LocalNode *node, const char *text, KeyId *ret_id, Problem *problem) _must_check_;

@@ -92,20 +92,6 @@ static int find_node(LocalNode *node, const NodeStatusOutput *status, const char
     return 0;
 }
 
-static int find_header(LocalNode *node, Run *run, Problem *problem)
-{
-    const NodeKeyInput input = {.key = {run->key.id.bytes, sizeof(run->key.id.bytes)}};
-    NodeGetKeyOutput output;
-    int r = local_call(node, NODE_METHOD("GetKey"), &node_key_input, &input, &node_get_key_output, &output, problem);
-
-    if (r != 0)
-        return r;
-    r = header_decode(&output.header, &run->header, problem);
-    run->has_header = r == 0;
-    message_clear(&node_get_key_output, &output);
-    return r;
-}
-
 /* ---- In words ---- */
 
 static void print_line(const char *name, const char *text)
@@ -192,8 +178,10 @@ static int withdraw(LocalNode *node, const NodeApprovalInput *input, Problem *pr
 
 static int approve(const Call *call, LocalNode *node, Run *run, const NodeApprovalInput *input, Problem *problem)
 {
-    int r = find_header(node, run, problem);
+    bool active = false;
+    int r = local_header(node, &run->key.id, &run->header, &active, problem);
 
+    run->has_header = r == 0;
     if (r == QUORUM_E_REFUSED && run->kind == NODE_RUN_REPAIR && !run->peer)
         r = 0; /* it is this node that has lost the share */
     if (r != 0)
