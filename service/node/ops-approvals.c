@@ -153,13 +153,14 @@ int op_withdraw_approval(Node *node, ServerCall *call, Client *client, const voi
     return server_call_reply(call, NULL);
 }
 
-bool op_use_approval(Node *node, const Client *client, const Approval *approval)
+bool op_take_part(Node *node, const Client *client, const Approval *approval, bool approved)
 {
-    const bool used = approvals_take(&node->approvals, approval, lock_now());
-
-    if (used)
+    if (approved && !approvals_take(&node->approvals, approval, lock_now()))
+        return false;
+    if (approved)
         log_approval(node, EVENT_APPROVAL_USED, client->name, "uses the approval of the", approval);
-    return used;
+    log_approval(node, EVENT_RUN_JOINED, client->name, "has this node take part in the", approval);
+    return true;
 }
 
 int op_list_approvals(Node *node, ServerCall *call, Client *client, const void *parameters)

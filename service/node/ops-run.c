@@ -408,9 +408,11 @@ static void store(Change *change)
 }
 
 /* Before anything is given away. What was said in round 0 must be so still. */
-static void use_approval(Change *change, const NodeRun *run)
+static void take_part(Change *change, const NodeRun *run)
 {
-    if (run->approved && !op_use_approval(change->node, change->client, &run->of_key.approval))
+    const bool of_key = run->of_key.common.size > 0;
+
+    if (of_key && !op_take_part(change->node, change->client, &run->of_key.approval, run->approved))
         (void)outcome_set(&change->outcome, NODE_ERROR_RUN_FAILED,
                           "what node %s's operator had approved was used for another run, was withdrawn or has expired meanwhile",
                           change->node->config.name);
@@ -423,7 +425,7 @@ static void done_continue(Change *change)
 
     run->busy = false;
     if (change->outcome.error == NODE_ERROR_NONE && run_gives(run->run))
-        use_approval(change, run);
+        take_part(change, run);
     if (change->outcome.error == NODE_ERROR_NONE && !run_change->over && arm(run) < 0)
         (void)no_memory(change);
     if (change->outcome.error == NODE_ERROR_NONE && !run_change->over)

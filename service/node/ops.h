@@ -59,7 +59,7 @@ int op_change(Lane *lane, size_t size, const ChangeClass *class, Node *node, Ser
 
 /* The key with that id, or NULL after the outcome (UnknownKey, KeyDestroyed) is set. */
 Key *op_find_key(Node *node, const KeyId *id, Outcome *outcome);
-/* A run of that client has come to the point where it gives or stores something: the approval serves no other. Logged. false: there is none
- * any more. */
-bool op_use_approval(Node *node, const Client *client, const Approval *approval) _must_check_;
+/* A run of that client has come to the point where this node gives something. Logged. `approved`: with its approval, which serves no other;
+ * false: there is none any more. */
+bool op_take_part(Node *node, const Client *client, const Approval *approval, bool approved) _must_check_;
 KeyId op_key_id(const Bytes *bytes); /* NODE_KEY_ID_SIZE of them: the layouts say so */

@@ -241,6 +241,16 @@ static void assert_gave_nothing(const TestRun *run, unsigned index, const char *
     ck_assert_uint_eq(run->said[index - 1].messages.count, 0);
 }
 
+/* Ends the node: what it has to say is in the log then. */
+static void assert_joined(TestToken *token, unsigned index, unsigned count)
+{
+    TestNode *node = &token->nodes[index - 1];
+
+    token->links[index - 1] = link_close(token->links[index - 1]);
+    ck_assert_int_eq(test_node_stop(node, SIGTERM), 0);
+    ck_assert_uint_eq(test_node_count_logged(node, "local has this node take part in the refresh of key"), count);
+}
+
 /* Two refreshes at once with the same approvals: one gets something, which is all, whether or not it goes on. */
 START_TEST(an_approval_serves_once)
 {
@@ -270,6 +280,7 @@ START_TEST(an_approval_serves_once)
     (void)run_finish(&a);
     for (unsigned i = 0; i < 3; i++)
         ck_assert_uint_eq(test_node_count_files(&token.nodes[i], ".share"), 2);
+    assert_joined(&token, 1, 1);
 }
 END_TEST
 
@@ -299,6 +310,8 @@ START_TEST(an_approval_can_be_withdrawn_from_a_run)
     assert_gave_nothing(&run, 1, "operator had approved was used for another run, was withdrawn");
     ck_assert_int_eq(run.errors[1], NODE_ERROR_NONE);
     ck_assert_int_eq(run.errors[2], NODE_ERROR_NONE);
+    assert_joined(&token, 1, 0);
+    assert_joined(&token, 2, 1); /* although it was not approved there */
 }
 END_TEST
 
