@@ -109,7 +109,8 @@ static size_t digests_size(const Run *run)
     return run->round == 0 ? 0 : run->subject.n * SHA256_SIZE;
 }
 
-/* The messages differ from ours in what some node said: to blame is who said it, or who says so. */
+/* The messages differ from ours in what some node said: to blame is who says so, if it is about us or itself. About a third node, that one
+ * or the one that says so lies, and nothing that is seen here tells which. */
 static int blame_digests(Run *run, unsigned from, const uint8_t *digests, Problem *problem)
 {
     /* Nothing tells the first messages of one run from those of another before all are there. */
@@ -121,8 +122,9 @@ static int blame_digests(Run *run, unsigned from, const uint8_t *digests, Proble
     if (i + 1 == run->subject.index || i + 1 == from)
         return run_blame(run, from, problem, "says that %s sent something else than it did%s", i + 1 == from ? "it" : "this node",
                          exchanged);
-    return run_blame(run, i + 1, problem, "sent something else to node %s (%u) than to this node%s", run->subject.parties[from - 1].name,
-                     from, exchanged);
+    return problem_set(problem, RUN_E_FAILED,
+                       "node %s (%u) says that node %s (%u) sent it something else than this node: one of the two lies%s",
+                       run->subject.parties[from - 1].name, from, run->subject.parties[i].name, i + 1, exchanged);
 }
 
 static int blame_signature(Run *run, unsigned from, const Bytes *message, Problem *problem)

@@ -367,8 +367,8 @@ static void another_outcome(Scene *scene, unsigned to, Inbox *inbox)
 static const struct {
     const char *name;
     unsigned round;
-    Change change; /* of what node 1 gets */
-    unsigned culprit;
+    Change change;    /* of what node 1 gets */
+    unsigned culprit; /* 0: it is not clear who */
     const char *words;
     unsigned later; /* so many honest rounds go by until it is noticed */
 } cheats[] = {
@@ -389,11 +389,12 @@ static const struct {
     {"replayed", 1, replay, 3, "or a message of another run was put in the place"},
     {"replayed", 2, replay, 3, "did not sign"},
     {"replayed", 3, replay, 3, "did not sign"},
-    {"replayed", 0, replay, 3, "node3 (3) sent something else to node node2 (2) than to this node; or a message of another run", 1},
+    {"replayed", 0, replay, 0,
+     "node2 (2) says that node node3 (3) sent it something else than this node: one of the two lies; or a message of another run", 1},
     {"hello of the wrong size", 0, hello_of_wrong_size, 3, "wrong size"},
     {"hello of another subject", 0, hello_of_another_subject, 3, "something else than this node"},
-    {"hello without a key", 0, hello_without_key, 3, "sent something else to node node2 (2)", 1},
-    {"two hellos", 0, other_hello, 3, "sent something else to node node2 (2)", 1},
+    {"hello without a key", 0, hello_without_key, 0, "node2 (2) says that node node3 (3) sent it something else than this node", 1},
+    {"two hellos", 0, other_hello, 0, "node2 (2) says that node node3 (3) sent it something else than this node", 1},
     {"vector too short", 1, vector_too_short, 3, "another degree"},
     {"vector too long", 1, vector_too_long, 3, "another degree"},
     {"no content", 1, nothing_at_all, 3, "another degree"},
@@ -402,9 +403,11 @@ static const struct {
     {"no point", 1, no_point, 3, "no points"},
     {"bad proof", 1, bad_proof, 3, "did not prove"},
     {"constant term of another", 1, constant_of_another, 3, "did not prove"},
-    {"two polynomials", 1, two_polynomials, 3, "node3 (3) sent something else to node node2 (2) than to this node", 1},
+    {"two polynomials", 1, two_polynomials, 0,
+     "node2 (2) says that node node3 (3) sent it something else than this node: one of the two lies", 1},
     {"slanders this node", 2, slander_this_node, 3, "node3 (3) says that this node sent something else"},
-    {"slanders another node", 2, slander_another_node, 2, "node2 (2) sent something else to node node3 (3)"},
+    {"slanders another node", 2, slander_another_node, 0,
+     "node3 (3) says that node node2 (2) sent it something else than this node: one of the two lies"},
     {"slanders this node", 1, slander_this_node, 3, "contradicts itself"},
     {"wrong evaluation", 2, wrong_evaluation, 3, "does not fit its commitments"},
     {"evaluation of the wrong size", 2, evaluation_of_wrong_size, 3, "does not fit its commitments"},
