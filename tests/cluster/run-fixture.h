@@ -57,8 +57,8 @@ static inline void token_connect(TestToken *token)
     }
 }
 
-/* `ret_token` stays where it is. */
-static inline void token_start(unsigned n, unsigned k, TestToken *ret_token)
+/* Nodes that know one another, and are part of no token yet. `ret_token` stays where it is. */
+static inline void token_start_nodes(unsigned n, unsigned k, TestToken *ret_token)
 {
     TestToken *token = ret_token;
 
@@ -72,12 +72,18 @@ static inline void token_start(unsigned n, unsigned k, TestToken *ret_token)
         node->k = k;
         memcpy(node->token, token->nodes[0].token, sizeof(node->token));
         test_node_start(node);
-        call_init_token(node);
         token_describe(token, i);
     }
     for (unsigned i = 1; i <= n; i++)
         token_pin(token, i, n);
-    token_connect(token);
+}
+
+static inline void token_start(unsigned n, unsigned k, TestToken *ret_token)
+{
+    token_start_nodes(n, k, ret_token);
+    for (unsigned i = 0; i < n; i++)
+        call_init_token(&ret_token->nodes[i]);
+    token_connect(ret_token);
 }
 
 static inline void token_disconnect(TestToken *token)
