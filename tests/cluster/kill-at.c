@@ -1,20 +1,35 @@
 /* Loaded before the C library into a program under test: at the call number $KILL_AT of those that change what is on the disk, the process
- * is killed, as kill -9 or a power cut would. */
+ * is killed, as kill -9 or a power cut would. At the number $KILL_AT_SEND of those that send something, likewise. */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+static void count_as(const char *variable, long *calls)
+{
+    const char *at = getenv(variable);
+
+    if (at && ++*calls == strtol(at, NULL, 10))
+        (void)kill(getpid(), SIGKILL);
+}
+
 static void count(void)
 {
     static long calls;
-    const char *at = getenv("KILL_AT");
 
-    if (at && ++calls == strtol(at, NULL, 10))
-        (void)kill(getpid(), SIGKILL);
+    count_as("KILL_AT", &calls);
+}
+
+ssize_t send(int fd, const void *data, size_t size, int flags)
+{
+    static long calls;
+
+    count_as("KILL_AT_SEND", &calls);
+    return syscall(SYS_sendto, fd, data, size, flags, NULL, 0);
 }
 
 int fsync(int fd)

@@ -5,6 +5,8 @@
  *   find LABEL           private keys with that label: their number
  *   sign LABEL MESSAGE   CKM_SHA256_RSA_PKCS: the signature in hexadecimal
  *   generate LABEL       C_GenerateKeyPair, RSA-2048
+ *   remember LABEL       the handle of the private key with that label, for:
+ *   eddsa MESSAGE        CKM_EDDSA with that handle: the signature in hexadecimal
  */
 #include <dlfcn.h>
 #include <p11-kit/pkcs11.h>
@@ -19,6 +21,7 @@
 
 static CK_FUNCTION_LIST *module;
 static CK_SESSION_HANDLE session;
+static CK_OBJECT_HANDLE remembered;
 
 static CK_RV find(char *label, CK_OBJECT_HANDLE ret_keys[2], CK_ULONG *ret_count)
 {
@@ -49,22 +52,47 @@ static CK_RV call_find(char *label, char *unused, char *ret_result)
     return rv;
 }
 
-static CK_RV call_sign(char *label, char *message, char *ret_result)
+static CK_RV find_one(char *label, CK_OBJECT_HANDLE *ret_key)
 {
-    CK_BYTE signature[SIGNATURE_SIZE_MAX];
-    CK_ULONG count, size = sizeof(signature);
+    CK_ULONG count;
     CK_OBJECT_HANDLE keys[2];
     CK_RV rv = find(label, keys, &count);
 
     if (rv == CKR_OK && count != 1)
-        rv = CKR_KEY_HANDLE_INVALID;
-    if (rv == CKR_OK)
-        rv = module->C_SignInit(session, &(CK_MECHANISM){.mechanism = CKM_SHA256_RSA_PKCS}, keys[0]);
+        return CKR_KEY_HANDLE_INVALID;
+    *ret_key = keys[0];
+    return rv;
+}
+
+static CK_RV sign(CK_MECHANISM_TYPE mechanism, CK_OBJECT_HANDLE key, char *message, char *ret_result)
+{
+    CK_BYTE signature[SIGNATURE_SIZE_MAX];
+    CK_ULONG size = sizeof(signature);
+    CK_RV rv = module->C_SignInit(session, &(CK_MECHANISM){.mechanism = mechanism}, key);
+
     if (rv == CKR_OK)
         rv = module->C_Sign(session, (CK_BYTE *)message, strlen(message), signature, &size);
     for (CK_ULONG i = 0; rv == CKR_OK && i < size; i++)
         (void)sprintf(ret_result + 2 * i, "%02x", signature[i]);
     return rv;
+}
+
+static CK_RV call_sign(char *label, char *message, char *ret_result)
+{
+    CK_OBJECT_HANDLE key;
+    CK_RV rv = find_one(label, &key);
+
+    return rv == CKR_OK ? sign(CKM_SHA256_RSA_PKCS, key, message, ret_result) : rv;
+}
+
+static CK_RV call_remember(char *label, char *unused, char *ret_result)
+{
+    return find_one(label, &remembered);
+}
+
+static CK_RV call_eddsa(char *message, char *unused, char *ret_result)
+{
+    return sign(CKM_EDDSA, remembered, message, ret_result);
 }
 
 static CK_RV call_generate(char *label, char *unused, char *ret_result)
@@ -83,10 +111,8 @@ static const struct {
     const char *name;
     CK_RV (*call)(char *argument, char *second_argument, char *ret_result);
 } calls[] = {
-    {"login", call_login},
-    {"find", call_find},
-    {"sign", call_sign},
-    {"generate", call_generate},
+    {"login", call_login},       {"find", call_find},         {"sign", call_sign},
+    {"generate", call_generate}, {"remember", call_remember}, {"eddsa", call_eddsa},
 };
 
 static void answer(char *line)
