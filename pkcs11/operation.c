@@ -42,7 +42,8 @@ Operation *operation_free(Operation *operation)
         return NULL;
     object_unref(operation->key);
     EVP_MD_CTX_free(operation->hash);
-    memory_wipe(operation->data, operation->size);
+    if (operation->data)
+        memory_wipe(operation->data, operation->size);
     free(operation->data);
     free(operation);
     return NULL;
