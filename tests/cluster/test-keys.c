@@ -1,6 +1,6 @@
 /* The life of keys with real nodes: the client killed at each step, nodes killed with -9 at each step, and one key from deal to signature.
  */
-#include "node-fixture.h"
+#include "token-fixture.h"
 #include "unit.h"
 
 #include <sys/wait.h>
@@ -8,15 +8,6 @@
 #include "keyring/keyring.h"
 #include "quorum/generate.h"
 #include "quorum/quorum.h"
-
-#define NODES     5
-#define THRESHOLD 3
-
-static TestNode nodes[NODES];
-static uint8_t identity_keys[NODES][NODE_PUBLIC_KEY_SIZE];
-static Quorum *quorum; /* the client of this process, logged in */
-
-/* ---- The cluster ---------------------------------------------------------------------------------------------------------- */
 
 /* The step at which to kill, counted from 1; 0: none. */
 static unsigned kill_client_at, kill_node_at, steps;
@@ -32,84 +23,23 @@ static void at_step(void *userdata, const char *name)
         (void)test_node_stop(&nodes[strtoul(number, NULL, 10) - 1], SIGKILL);
 }
 
-/* The roster that an operator would have made from the nodes' cards. */
-static Roster *roster_of_nodes(void)
-{
-    Roster *roster = calloc(1, sizeof(*roster));
-
-    ck_assert_ptr_nonnull(roster);
-    strcpy(roster->label, "test");
-    strcpy(roster->client, "local");
-    memcpy(roster->token, nodes[0].token, TOKEN_ID_SIZE);
-    roster->n = NODES;
-    roster->k = THRESHOLD;
-    roster->timeout = 30 * MICROSECONDS_PER_SECOND;
-    roster->connect_timeout = 10 * MICROSECONDS_PER_SECOND;
-    roster->deal = true;
-    for (unsigned i = 0; i < NODES; i++) {
-        NodeCard *card = &roster->nodes[i];
-
-        (void)snprintf(card->name, sizeof(card->name), "node%u", i + 1);
-        card->address = strdup(nodes[i].address);
-        memcpy(card->sealing_key, nodes[i].sealing_key, sizeof(card->sealing_key));
-        memcpy(card->identity_key, identity_keys[i], sizeof(card->identity_key));
-    }
-    return roster;
-}
-
-static Secret *test_pin(void)
-{
-    Secret *pin;
-
-    ck_assert_int_eq(secret_new_copy("123456", 6, &pin), 0);
-    return pin;
-}
-
 static void new_client(void)
 {
     static const QuorumHooks hooks = {.step = at_step};
-    _cleanup_secret_ Secret *pin = test_pin();
-    Problem problem = PROBLEM_INIT;
 
-    quorum_free(quorum);
     steps = kill_client_at = kill_node_at = 0;
-    ck_assert_int_eq(quorum_new(roster_of_nodes(), &hooks, &quorum), 0);
-    ck_assert_msg(quorum_login(quorum, pin, NULL, &problem) == 0, "%s", problem.text);
-}
-
-static void learn_identity(unsigned i)
-{
-    Link *link = call_open(&nodes[i]);
-    NodeStatusOutput status;
-
-    call_well(link, "GetStatus", NULL, &status);
-    memcpy(identity_keys[i], status.identity_key.data, sizeof(identity_keys[i]));
-    message_clear(&node_status_output, &status);
-    link_close(link);
+    token_new_client(&hooks);
 }
 
 static void start(void)
 {
-    _cleanup_secret_ Secret *pin = test_pin();
-    Problem problem = PROBLEM_INIT;
-
-    for (unsigned i = 0; i < NODES; i++) {
-        nodes[i] = test_node_new();
-        nodes[i].index = i + 1;
-        memcpy(nodes[i].token, nodes[0].token, sizeof(nodes[i].token));
-        test_node_start(&nodes[i]);
-        learn_identity(i);
-    }
-    ck_assert_int_eq(quorum_new(roster_of_nodes(), NULL, &quorum), 0);
-    ck_assert_msg(quorum_init_token(quorum, pin, false, &problem) == 0, "%s", problem.text);
+    token_start();
     new_client();
 }
 
 static void stop(void)
 {
-    quorum_free(quorum);
-    for (unsigned i = 0; i < NODES; i++)
-        test_node_clear(&nodes[i]);
+    token_stop();
 }
 
 /* ---- What a client does --------------------------------------------------------------------------------------------------- */

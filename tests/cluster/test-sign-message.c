@@ -703,7 +703,9 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, too_few_nodes_are_all_named);
     tcase_add_test(cases, a_signature_waits_for_restarting_nodes);
     tcase_add_loop_test(cases, every_liar_is_named, SHARE_WRONG_R, SHARE_LIE_MAX);
-    tcase_add_loop_test(cases, every_pair_of_liars_is_named, SHARE_WRONG_R, SHARE_LIE_MAX);
+    tcase_add_loop_test(cases, every_pair_of_liars_is_named, SHARE_WRONG_Z, SHARE_WRONG_Z + 1);
+    tcase_add_loop_test(cases, every_pair_of_liars_is_named, COMMITMENT_NO_POINT, COMMITMENT_NO_POINT + 1);
+    tcase_add_loop_test(cases, every_pair_of_liars_is_named, COMMITMENT_REPEATED, COMMITMENT_REPEATED + 1);
     tcase_add_loop_test(cases, three_liars_get_no_signature, SHARE_WRONG_R, SHARE_WRONG_Z + 1);
     tcase_add_test(cases, nothing_is_signed_twice_with_one_commitment);
     tcase_add_test(cases, threads_sign_at_once);
