@@ -56,15 +56,18 @@ static bool has_generations(const Header *header)
     return !threshold_scheme_has_dealer(threshold_scheme_by_algorithm(header->parameters.algorithm));
 }
 
+/* Generations have nothing but the public key in common; what has none is itself alone. */
+static bool is_same_key(const Header *a, const Header *b)
+{
+    return a->parameters.algorithm == b->parameters.algorithm && bytes_equal(&a->public_key, &b->public_key) &&
+           (has_generations(a) || bytes_equal(&a->verification, &b->verification));
+}
+
 QuorumKey *snapshot_find_shown(const Snapshot *snapshot, const Header *header)
 {
-    for (size_t i = 0; snapshot && i < snapshot->count; i++) {
-        QuorumKey *key = snapshot->items[i].key;
-
-        if (!snapshot->items[i].hidden && quorum_key_header(key)->parameters.algorithm == header->parameters.algorithm &&
-            bytes_equal(&quorum_key_header(key)->public_key, &header->public_key))
-            return key;
-    }
+    for (size_t i = 0; snapshot && i < snapshot->count; i++)
+        if (!snapshot->items[i].hidden && is_same_key(quorum_key_header(snapshot->items[i].key), header))
+            return snapshot->items[i].key;
     return NULL;
 }
 
