@@ -76,6 +76,14 @@ def kqctl(*arguments, status=0, conf=None):
     return done.stdout, done.stderr
 
 
+def killed_at_message(number, *arguments):
+    """Run kqctl, and have it killed when it is about to send so many messages to nodes. Was it over before? Then it succeeded."""
+    env = os.environ | {"LD_PRELOAD": str(BUILD / "tests/cluster/libkill-at.so"), "KILL_AT_SEND": str(number)}
+    done = subprocess.run([os.environ["KQCTL"], *map(str, arguments)], env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=120)
+    expect(done.returncode in (0, -signal.SIGKILL), done)
+    return done.returncode == 0
+
+
 def pin():
     return "--pin-file", os.environ["PKCS11_PIN_FILE"]
 
