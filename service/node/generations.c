@@ -15,22 +15,49 @@ static bool is_of(const Key *key, const Bytes *public_key, Header *ret_header)
     return true;
 }
 
+static bool has_but_one(const Header *header)
+{
+    return threshold_scheme_has_dealer(threshold_scheme_by_algorithm(header->parameters.algorithm));
+}
+
+/* Is none of the same public key pending, besides key `id`? */
+static bool none_is_pending(const Keys *keys, const KeyId *id, const Header *header, Outcome *outcome)
+{
+    for (size_t i = 0; i < keys->n; i++) {
+        const Key *key = keys->items[i];
+        _cleanup_header_ Header held = {0};
+
+        if (key_state(key) == KEY_PENDING && !key_id_equal(&key->stored.id, id) && is_of(key, &header->public_key, &held))
+            return outcome_set(
+                outcome, NODE_ERROR_REJECTED,
+                "generation %u of this key is here, pending, from a refresh that goes on or was cut off; if it does not go on: "
+                "kqctl sync --discard-pending",
+                held.generation);
+    }
+    return true;
+}
+
+bool generation_may_go(const Keys *keys, const Key *key, Outcome *outcome)
+{
+    _cleanup_header_ Header header = {0};
+
+    if (key->stored.common.size == 0 || header_decode(&key->stored.common, &header, NULL) < 0 || has_but_one(&header))
+        return true;
+    return none_is_pending(keys, &key->stored.id, &header, outcome);
+}
+
 bool generation_may_come(const Keys *keys, const KeyId *id, const Header *header, Outcome *outcome)
 {
-    if (threshold_scheme_has_dealer(threshold_scheme_by_algorithm(header->parameters.algorithm)))
-        return true; /* it has but one */
+    if (has_but_one(header))
+        return true;
+    if (!none_is_pending(keys, id, header, outcome))
+        return false;
     for (size_t i = 0; i < keys->n; i++) {
         const Key *key = keys->items[i];
         _cleanup_header_ Header held = {0};
 
         if (key_id_equal(&key->stored.id, id) || !is_of(key, &header->public_key, &held))
             continue;
-        if (key_state(key) == KEY_PENDING)
-            return outcome_set(
-                outcome, NODE_ERROR_REJECTED,
-                "generation %u of this key is here, pending, from a refresh that goes on or was cut off; if it does not go on: "
-                "kqctl sync --discard-pending",
-                held.generation);
         if (held.generation >= header->generation)
             return outcome_set(outcome, NODE_ERROR_REJECTED, "generation %u of this key is here already; this is generation %u",
                                held.generation, header->generation);

@@ -16,6 +16,8 @@ typedef struct KeyChange {
     const NodeRecord *record;
     Bytes made_sealed; /* of a run: what the two point to */
     NodeRecord made_record;
+    KeyId refreshed; /* the key whose next generation it is */
+    bool has_refreshed;
     SealedShare share; /* parsed */
     Loaded *loaded;    /* ready for use */
 } KeyChange;
@@ -185,6 +187,18 @@ int op_prepare_key(Node *node, ServerCall *call, Client *client, const void *par
     return 0;
 }
 
+/* The generation before it may have gone while the run went on: then the key is to be no more. */
+static bool begin_made(Change *change)
+{
+    const KeyChange *key_change = (KeyChange *)change;
+    const Key *refreshed = key_change->has_refreshed ? keys_find(&change->node->keys, &key_change->refreshed) : NULL;
+
+    if (key_change->has_refreshed && !(refreshed && key_state(refreshed) == KEY_ACTIVE))
+        return outcome_set(&change->outcome, NODE_ERROR_RUN_FAILED, "the key that was to get new shares is not active at node %s any more",
+                           change->node->config.name);
+    return begin_prepare(change);
+}
+
 static int reply_made(Change *change)
 {
     const NodeContinueRunOutput output = {.header = ((KeyChange *)change)->target->stored.common};
@@ -194,18 +208,21 @@ static int reply_made(Change *change)
 
 static const ChangeClass store_made_key = {.what = "prepares key",
                                            .event = EVENT_KEY_PREPARED,
-                                           .begin = begin_prepare,
+                                           .begin = begin_made,
                                            .work = work_prepare,
                                            .done = done_prepare,
                                            .reply = reply_made,
                                            .clear = clear_key_change};
 
-int op_store_made_share(Node *node, ServerCall *call, Client *client, Bytes *sealed, NodeRecord *record)
+int op_store_made_share(Node *node, ServerCall *call, Client *client, const KeyId *refreshed, Bytes *sealed, NodeRecord *record)
 {
     KeyChange *change = change_new(sizeof(*change), &store_made_key, node, call, client, NULL);
 
     if (!change)
         return -ENOMEM;
+    if (refreshed)
+        change->refreshed = *refreshed;
+    change->has_refreshed = refreshed;
     change->made_sealed = bytes_take(sealed);
     change->made_record = *record;
     *record = (NodeRecord){0};
@@ -419,7 +436,7 @@ static bool begin_destroy(Change *change)
         return false; /* it is so already */
     if (key) {
         key_change->target = key_ref(key);
-        return true;
+        return generation_may_go(&change->node->keys, key, &change->outcome);
     }
     /* Never seen: the tombstone gets a row of its own. */
     r = keys_reserve(&change->node->keys);

@@ -398,10 +398,13 @@ static void work_continue(Change *change)
 static void store(Change *change)
 {
     RunChange *run_change = (RunChange *)change;
+    NodeRun *run = run_change->run;
+    const Approval *of = &run->of_key.approval;
+    const KeyId *refreshed = of->kind == NODE_RUN_REFRESH ? &of->key : NULL;
 
     if (run_change->sealed.size == 0)
         return;
-    if (op_store_made_share(change->node, change->call, change->client, &run_change->sealed, &run_change->run->record) == 0)
+    if (op_store_made_share(change->node, change->call, change->client, refreshed, &run_change->sealed, &run->record) == 0)
         change->call = NULL;
     else
         (void)no_memory(change);

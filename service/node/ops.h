@@ -45,8 +45,10 @@ int op_withdraw_approval(Node *node, ServerCall *call, Client *client, const voi
 int op_list_approvals(Node *node, ServerCall *call, Client *client, const void *parameters);
 
 /* What PrepareKey does, at the end of a run: takes over the sealed share and the record of a key that the nodes made, and the call, which
- * is ContinueRun's. Errors: -ENOMEM: nothing was taken. */
-int op_store_made_share(Node *node, ServerCall *call, Client *client, Bytes *sealed, NodeRecord *record) _must_check_;
+ * is ContinueRun's. `refreshed`: the key whose next generation it is, which must be active still; NULL: it is none. Errors: -ENOMEM:
+ * nothing was taken. */
+int op_store_made_share(Node *node, ServerCall *call, Client *client, const KeyId *refreshed, Bytes *sealed, NodeRecord *record)
+    _must_check_;
 
 /* Reply with an error of the interface. */
 int op_fail(ServerCall *call, NodeError error, const char *format, ...) _printf_(3, 4);

@@ -78,6 +78,11 @@ static int bury(Quorum *quorum, const KeyId *id, NodeSet nodes, NodeSet already,
     if (r != 0)
         return problem_set(problem, r, "Only %u of the %u nodes needed have destroyed the key: repeat the command", done, needed);
     node_answers_describe(quorum, &answers, problem);
+    if (steps_with_error(&answers, NODE_ERROR_REJECTED))
+        return problem_prefix(problem, QUORUM_E_REFUSED,
+                              "Only %u of the %u nodes needed have destroyed the key; if a refresh of it was cut off: 'kqctl sync "
+                              "--discard-pending', then repeat the command",
+                              done, needed);
     return problem_prefix(problem, QUORUM_E_TOO_FEW_NODES,
                           "Only %u of the %u nodes needed have destroyed the key: repeat the command when more can be reached", done,
                           needed);

@@ -148,7 +148,8 @@ int quorum_generate(Quorum *quorum, const GenerateRequest *request, QuorumKey **
 int quorum_set_record(Quorum *quorum, const KeyId *id, const KeyRecord *record, Problem *problem) _must_check_;
 
 /* Destroy with n-k+1 tombstones, or touch nothing; other generations of the key that exist go first. Needs a login. Errors:
- * QUORUM_E_LOGIN_REQUIRED, _TOO_FEW_NODES, _UNKNOWN_KEY, _REFUSED (too many nodes do not permit it). */
+ * QUORUM_E_LOGIN_REQUIRED, _TOO_FEW_NODES, _UNKNOWN_KEY, _REFUSED (too many nodes do not permit it, or hold the next generation, pending).
+ */
 int quorum_destroy(Quorum *quorum, const KeyId *id, Problem *problem) _must_check_;
 
 /* Retire a generation of an Ed25519 key (RetireKey) at all nodes, after its successor has its labels and ids, and only if that is active at

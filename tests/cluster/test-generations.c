@@ -92,10 +92,35 @@ START_TEST(generations_only_go_forward)
     ck_assert_int_eq(prepare(link, &node, &third), NODE_ERROR_NONE);
 
     check_rejected(prepare(link, &node, &fourth), "generation 3 of this key is here, pending"); /* one after the other */
-    ck_assert_int_eq(call_key(link, "DestroyKey", &second.id), NODE_ERROR_NONE);
     check_rejected(prepare(link, &node, &first), "kqctl sync --discard-pending");
     ck_assert_int_eq(call_key(link, "DiscardKey", &third.id), NODE_ERROR_NONE);
+    ck_assert_int_eq(call_key(link, "DestroyKey", &second.id), NODE_ERROR_NONE);
     ck_assert_int_eq(prepare(link, &node, &second), NODE_ERROR_KEY_DESTROYED);
+}
+END_TEST
+
+/* What is pending could be brought to life after the key is destroyed. */
+START_TEST(a_key_is_not_destroyed_while_its_next_generation_is_pending)
+{
+    _cleanup_test_node_ TestNode node = test_node_running();
+    _cleanup_link_ Link *link = call_open_logged_in(&node);
+    _cleanup_made_key_ MadeKey old = made_key("zone", 5, 3, 1), new = made_key("zone", 5, 3, 2), other = made_key("other", 5, 3, 1);
+    _cleanup_dealt_key_ DealtKey rsa = dealt_key(0), same = dealt_key(1);
+    _cleanup_bytes_ Bytes pending = dealt_key_seal(&same, &node, 1, 1);
+
+    make_active(link, &node, &old);
+    make_active(link, &node, &other);
+    ck_assert_int_eq(prepare(link, &node, &new), NODE_ERROR_NONE);
+    check_rejected(call_key(link, "DestroyKey", &old.id), "generation 2 of this key is here, pending");
+    check_rejected(call_key(link, "DestroyKey", &old.id), "kqctl sync --discard-pending");
+    ck_assert_str_eq(call_key_state(link, &old.id), "active");
+    ck_assert_int_eq(call_key(link, "DestroyKey", &other.id), NODE_ERROR_NONE);
+    ck_assert_int_eq(call_key(link, "DestroyKey", &new.id), NODE_ERROR_NONE);
+    ck_assert_int_eq(call_key(link, "DestroyKey", &old.id), NODE_ERROR_NONE);
+    /* Keys that are dealt have no generations. */
+    call_make_active(link, &node, &rsa);
+    ck_assert_int_eq(call_prepare(link, &pending), NODE_ERROR_NONE);
+    ck_assert_int_eq(call_key(link, "DestroyKey", &rsa.id), NODE_ERROR_NONE);
 }
 END_TEST
 
@@ -162,6 +187,7 @@ static void add(TCase *cases)
     tcase_add_test(cases, a_generation_is_retired_when_the_next_is_active);
     tcase_add_test(cases, what_is_not_known_is_not_retired);
     tcase_add_test(cases, generations_only_go_forward);
+    tcase_add_test(cases, a_key_is_not_destroyed_while_its_next_generation_is_pending);
     tcase_add_test(cases, a_locked_generation_is_followed_by_a_locked_one);
     tcase_add_test(cases, a_lock_is_not_lost);
 }

@@ -315,6 +315,29 @@ START_TEST(an_approval_can_be_withdrawn_from_a_run)
 }
 END_TEST
 
+/* At node 1 before the last round: there the next generation does not come any more. */
+START_TEST(a_key_that_was_destroyed_is_not_refreshed)
+{
+    _cleanup_token_ TestToken token;
+
+    token_start(3, 2, &token);
+
+    const KeyId old = make_active(&token);
+    _cleanup_test_run_ TestRun run = {.token = &token};
+
+    for (unsigned i = 1; i <= 3; i++)
+        ck_assert_int_eq(approve(&token, i, &old), NODE_ERROR_NONE);
+    run = begin_refresh(&token, &old);
+    for (unsigned round = 0; round < 3; round++)
+        run_step_well(&run);
+    ck_assert_int_eq(call_key(token.links[0], "DestroyKey", &old), NODE_ERROR_NONE);
+    run_step_all(&run);
+    assert_gave_nothing(&run, 1, "is not active at node alpha any more");
+    ck_assert_uint_eq(test_node_count_files(&token.nodes[0], ".share"), 0);
+    ck_assert_int_eq(run.errors[1], NODE_ERROR_NONE);
+}
+END_TEST
+
 /* ---- Who takes part ---- */
 
 START_TEST(a_node_that_does_not_know_the_others_says_what_to_do)
@@ -579,6 +602,7 @@ static void add_tests(TCase *cases)
     tcase_add_test(cases, a_refresh_needs_approval_and_makes_the_next_generation);
     tcase_add_test(cases, an_approval_serves_once);
     tcase_add_test(cases, an_approval_can_be_withdrawn_from_a_run);
+    tcase_add_test(cases, a_key_that_was_destroyed_is_not_refreshed);
     tcase_add_test(cases, a_node_that_does_not_know_the_others_says_what_to_do);
     tcase_add_test(cases, a_client_that_invents_peers_gets_nothing);
     tcase_add_test(cases, what_does_not_belong_to_the_kind_is_refused);

@@ -267,6 +267,24 @@ static ModelReply set_record(ModelNode *node, unsigned index, const void *input,
     return changed(node);
 }
 
+/* Is there another of the same public key, a later generation or not, in that state? */
+static bool has_other(ModelNode *node, const ModelKey *key, KeyState state, bool later)
+{
+    _cleanup_header_ Header header = {0};
+
+    if (header_decode(&key->common, &header, NULL) < 0 || header.parameters.algorithm != THRESHOLD_ED25519)
+        return false;
+    for (size_t i = 0; i < node->n_keys; i++) {
+        _cleanup_header_ Header other = {0};
+
+        if (&node->keys[i] == key || node->keys[i].state != state || header_decode(&node->keys[i].common, &other, NULL) < 0)
+            continue;
+        if (bytes_equal(&other.public_key, &header.public_key) && (!later || other.generation > header.generation))
+            return true;
+    }
+    return false;
+}
+
 static ModelReply destroy_key(ModelNode *node, unsigned index, const void *input, ModelOutput *output)
 {
     const NodeKeyInput *destroy = input;
@@ -275,29 +293,13 @@ static ModelReply destroy_key(ModelNode *node, unsigned index, const void *input
 
     if (node->deaf || (key && key->state == KEY_DESTROYED))
         return (ModelReply){0};
+    if (key && has_other(node, key, KEY_PENDING, false))
+        return fails(NODE_ERROR_REJECTED);
     if (!key)
         key = model_key_insert(node, &id);
     key_clear(key);
     *key = (ModelKey){.id = id, .state = KEY_DESTROYED};
     return changed(node);
-}
-
-/* Is a later generation of it active here? */
-static bool is_over(ModelNode *node, const ModelKey *key)
-{
-    _cleanup_header_ Header header = {0};
-
-    ck_assert_int_eq(header_decode(&key->common, &header, NULL), 0);
-    for (size_t i = 0; i < node->n_keys; i++) {
-        _cleanup_header_ Header other = {0};
-
-        if (node->keys[i].state != KEY_ACTIVE)
-            continue;
-        ck_assert_int_eq(header_decode(&node->keys[i].common, &other, NULL), 0);
-        if (bytes_equal(&other.public_key, &header.public_key) && other.generation > header.generation)
-            return true;
-    }
-    return false;
 }
 
 static ModelReply retire_key(ModelNode *node, unsigned index, const void *input, ModelOutput *output)
@@ -308,7 +310,7 @@ static ModelReply retire_key(ModelNode *node, unsigned index, const void *input,
 
     if (!key)
         return fails(NODE_ERROR_UNKNOWN_KEY);
-    if (key->state != KEY_DESTROYED && !is_over(node, key))
+    if (key->state != KEY_DESTROYED && !has_other(node, key, KEY_ACTIVE, true))
         return fails(NODE_ERROR_REJECTED);
     return destroy_key(node, index, input, output);
 }

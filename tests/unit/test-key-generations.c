@@ -223,6 +223,23 @@ START_TEST(a_destruction_is_of_all_generations)
 }
 END_TEST
 
+/* A refresh was cut off: what is pending could be brought to life later, and goes first. */
+START_TEST(a_destruction_waits_for_what_is_pending)
+{
+    const KeyId old = model_generation_put(ALL, 0, KEY_ACTIVE, "zone"), new = model_generation_put(ALL, 1, KEY_PENDING, "zone");
+    Problem problem = PROBLEM_INIT;
+
+    ck_assert_int_eq(quorum_destroy(&model.quorum, &old, &problem), QUORUM_E_REFUSED);
+    ck_assert_msg(strstr(problem.text, "Only 0 of the 3 nodes") && strstr(problem.text, "kqctl sync --discard-pending"), "%s",
+                  problem.text);
+    check_shown(0);
+    for (unsigned i = 0; i < 5; i++)
+        model_key_forget(i + 1, &new);
+    ck_assert_int_eq(destroy_key(&old), 0);
+    ck_assert_uint_eq(count_keys(), 0);
+}
+END_TEST
+
 /* Up to min(n-k, k-1) nodes that say what they like about generations do not make the others' disappear. */
 START_TEST(liars_hide_nothing)
 {
@@ -256,6 +273,7 @@ static void add(TCase *cases)
     tcase_add_test(cases, changes_go_to_what_is_shown);
     tcase_add_test(cases, whoever_has_the_old_one_finds_the_new_one);
     tcase_add_test(cases, a_destruction_is_of_all_generations);
+    tcase_add_test(cases, a_destruction_waits_for_what_is_pending);
     tcase_add_test(cases, liars_hide_nothing);
 }
 
