@@ -20,6 +20,17 @@ static bool has_but_one(const Header *header)
     return threshold_scheme_has_dealer(threshold_scheme_by_algorithm(header->parameters.algorithm));
 }
 
+bool generation_of_same_key(const Key *key, const Key *other)
+{
+    _cleanup_header_ Header header = {0}, held = {0};
+
+    if (key == other)
+        return true;
+    if (key->stored.common.size == 0 || header_decode(&key->stored.common, &header, NULL) < 0 || has_but_one(&header))
+        return false;
+    return is_of(other, &header.public_key, &held);
+}
+
 /* Is none of the same public key pending, besides key `id`? */
 static bool none_is_pending(const Keys *keys, const KeyId *id, const Header *header, Outcome *outcome)
 {
@@ -91,8 +102,10 @@ bool generation_is_over(const Keys *keys, const Key *key, Outcome *outcome)
             continue;
         if (key->stored.locked && !keys->items[i]->stored.locked)
             return outcome_set(outcome, NODE_ERROR_REJECTED,
-                               "generation %u of this key is locked here, and generation %u is not: lock it first, with kqctl node lock",
-                               header.generation, other.generation);
+                               "generation %u of this key is locked here, and generation %u is not: lock both with kqctl node lock, or "
+                               "unlock generation %u "
+                               "for good, with kqctl node unlock",
+                               header.generation, other.generation, header.generation);
         return true;
     }
     return outcome_set(outcome, NODE_ERROR_REJECTED, "generation %u of this key is the latest that is active here", header.generation);

@@ -13,6 +13,8 @@ bool generation_may_come(const Keys *keys, const KeyId *id, const Header *header
 /* May this key be destroyed? Not if another of the same public key is pending, which could be brought to life afterwards. false: the
  * outcome says why (Rejected). */
 bool generation_may_go(const Keys *keys, const Key *key, Outcome *outcome);
+/* Are they one, or generations of one? Damaged and destroyed ones are of none. */
+bool generation_of_same_key(const Key *key, const Key *other);
 /* Is a key of the same public key locked here? Then its next generation is, too. */
 bool generation_is_locked(const Keys *keys, const Header *header);
 /* Has it done its part: is a later generation of it active here, and locked if this one is? false: the outcome says what is missing. */

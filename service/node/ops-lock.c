@@ -1,17 +1,27 @@
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/journal.h"
+#include "node/generations.h"
 #include "node/ops.h"
 
 /* LockKey, and UnlockKey in its two forms: open a window in memory, or remove the flag. */
 typedef struct LockChange {
     Change change;
     Key *target;
+    /* LockKey: of all its generations those that are to be marked, and how many of them are. */
+    Key **unmarked;
+    size_t n_unmarked, marked;
 } LockChange;
 
 static void clear_lock(Change *change)
 {
-    key_unrefp(&((LockChange *)change)->target);
+    LockChange *lock = (LockChange *)change;
+
+    for (size_t i = 0; i < lock->n_unmarked; i++)
+        (void)key_unref(lock->unmarked[i]);
+    free(lock->unmarked);
+    key_unrefp(&lock->target);
 }
 
 static bool find_target(Change *change)
@@ -26,68 +36,92 @@ static bool find_target(Change *change)
     return true;
 }
 
-static void write_flag(Change *change, bool locked)
+static bool write_flag(Change *change, const Key *key, bool locked)
 {
-    StoredKey changed = ((LockChange *)change)->target->stored; /* borrowed for the time of one write */
+    StoredKey changed = key->stored; /* borrowed for the time of one write */
     Problem problem = PROBLEM_INIT;
 
     changed.locked = locked;
-    if (store_write_record(change->node->store, &changed, &problem) < 0)
-        (void)outcome_set(&change->outcome, NODE_ERROR_UNAVAILABLE, "%s", problem.text);
-}
-
-static void adopt_flag(Change *change, bool locked)
-{
-    Key *key = ((LockChange *)change)->target;
-
-    if (change->outcome.error != NODE_ERROR_NONE)
-        return;
-    key->stored.locked = locked;
-    node_changed(change->node);
+    return store_write_record(change->node->store, &changed, &problem) == 0 ||
+           outcome_set(&change->outcome, NODE_ERROR_UNAVAILABLE, "%s", problem.text);
 }
 
 /* ---- LockKey ---------------------------------------------------------------------------------------------------------------- */
 
-static void close_window(Key *key)
+/* Of all generations of the key: what signs with one signs for the others. */
+static void close_windows(const Node *node, const Key *key)
 {
-    key->window = (LockWindow){0};
-    key->closings++;
+    for (size_t i = 0; i < node->keys.n; i++) {
+        Key *other = node->keys.items[i];
+
+        if (!generation_of_same_key(key, other))
+            continue;
+        other->window = (LockWindow){0};
+        other->closings++;
+    }
 }
 
-/* Again: what stood before us in the line may have opened it. */
+static bool add_unmarked(LockChange *lock, Key *key)
+{
+    Key **more = reallocarray(lock->unmarked, lock->n_unmarked + 1, sizeof(*more));
+
+    if (!more)
+        return outcome_set(&lock->change.outcome, NODE_ERROR_UNAVAILABLE, "out of memory");
+    lock->unmarked = more;
+    lock->unmarked[lock->n_unmarked++] = key_ref(key);
+    return true;
+}
+
+/* Windows again: what stood before us in the line may have opened one. */
 static bool begin_lock(Change *change)
 {
     LockChange *lock = (LockChange *)change;
+    const Keys *keys = &change->node->keys;
 
     if (!find_target(change))
         return false;
-    close_window(lock->target);
-    return !lock->target->stored.locked;
+    close_windows(change->node, lock->target);
+    for (size_t i = 0; i < keys->n; i++) {
+        const StoredKey *stored = &keys->items[i]->stored;
+
+        if (stored->has_record && !stored->locked && generation_of_same_key(lock->target, keys->items[i]) &&
+            !add_unmarked(lock, keys->items[i]))
+            return false;
+    }
+    return lock->n_unmarked > 0;
 }
 
 static void work_lock(Change *change)
 {
-    write_flag(change, true);
+    LockChange *lock = (LockChange *)change;
+
+    while (lock->marked < lock->n_unmarked && write_flag(change, lock->unmarked[lock->marked], true))
+        lock->marked++;
 }
 
 static void done_lock(Change *change)
 {
-    close_window(((LockChange *)change)->target);
-    adopt_flag(change, true);
+    LockChange *lock = (LockChange *)change;
+
+    close_windows(change->node, lock->target);
+    for (size_t i = 0; i < lock->marked; i++)
+        lock->unmarked[i]->stored.locked = true;
+    if (lock->marked > 0)
+        node_changed(change->node);
 }
 
 static const ChangeClass lock_key = {
     .what = "locks key", .begin = begin_lock, .work = work_lock, .done = done_lock, .clear = clear_lock, .event = EVENT_KEY_LOCKED};
 
-/* The window closes at once, whatever the lane is waiting for, and whatever becomes of the flag. */
+/* The windows close at once, whatever the lane is waiting for, and whatever becomes of the marks. */
 int op_lock_key(Node *node, ServerCall *call, Client *client, const void *parameters)
 {
     const NodeKeyInput *input = parameters;
     const KeyId id = op_key_id(&input->key);
-    Key *key = keys_find(&node->keys, &id);
+    const Key *key = keys_find(&node->keys, &id);
 
     if (key)
-        close_window(key);
+        close_windows(node, key);
     return op_change(node->key_lane, sizeof(LockChange), &lock_key, node, call, client, parameters, &input->key);
 }
 
@@ -140,12 +174,15 @@ static bool begin_unlock_permanently(Change *change)
 
 static void work_unlock_permanently(Change *change)
 {
-    write_flag(change, false);
+    (void)write_flag(change, ((LockChange *)change)->target, false);
 }
 
 static void done_unlock_permanently(Change *change)
 {
-    adopt_flag(change, false);
+    if (change->outcome.error != NODE_ERROR_NONE)
+        return;
+    ((LockChange *)change)->target->stored.locked = false;
+    node_changed(change->node);
 }
 
 static const ChangeClass unlock_key_permanently = {.what = "unlocks for good key",

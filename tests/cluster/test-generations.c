@@ -166,16 +166,46 @@ START_TEST(a_locked_generation_is_followed_by_a_locked_one)
 }
 END_TEST
 
-/* The lock came when the next generation was here already. */
+/* Whichever is named, and whatever else has been unlocked. */
+START_TEST(a_lock_is_of_all_generations)
+{
+    _cleanup_test_node_ TestNode node = test_node_running();
+    Link *link = call_open_logged_in(&node);
+    _cleanup_made_key_ MadeKey old = made_key("zone", 5, 3, 1), new = made_key("zone", 5, 3, 2), other = made_key("other", 5, 3, 1);
+    const MadeKey *named = _i == 0 ? &old : &new, *unnamed = _i == 0 ? &new : &old;
+    const NodeUnlockInput open = {.key = {(uint8_t *)(uintptr_t)unnamed->id.bytes, KEY_ID_SIZE}, .count = 9};
+
+    make_active(link, &node, &old);
+    make_active(link, &node, &new);
+    make_active(link, &node, &other);
+    ck_assert_int_eq(call_key(link, "LockKey", &named->id), NODE_ERROR_NONE);
+    ck_assert_int_eq(sign(link, named), NODE_ERROR_KEY_LOCKED);
+    ck_assert_int_eq(sign(link, unnamed), NODE_ERROR_KEY_LOCKED);
+    ck_assert_int_eq(sign(link, &other), NODE_ERROR_NONE);
+    call_well(link, "UnlockKey", &open, NULL);
+    ck_assert_int_eq(sign(link, unnamed), NODE_ERROR_NONE);
+    ck_assert_int_eq(call_key(link, "LockKey", &named->id), NODE_ERROR_NONE);
+    ck_assert_int_eq(sign(link, unnamed), NODE_ERROR_KEY_LOCKED);
+    (void)link_close(link);
+    test_node_restart(&node);
+    link = call_open_logged_in(&node);
+    ck_assert_int_eq(sign(link, unnamed), NODE_ERROR_KEY_LOCKED);
+    ck_assert_int_eq(sign(link, &other), NODE_ERROR_NONE);
+    (void)link_close(link);
+}
+END_TEST
+
 START_TEST(a_lock_is_not_lost)
 {
     _cleanup_test_node_ TestNode node = test_node_running();
     _cleanup_link_ Link *link = call_open_logged_in(&node);
     _cleanup_made_key_ MadeKey old = made_key("zone", 5, 3, 0), new = made_key("zone", 5, 3, 1);
+    const NodeUnlockInput for_good = {.key = {new.id.bytes, KEY_ID_SIZE}, .permanently = true};
 
     make_active(link, &node, &old);
     make_active(link, &node, &new);
     ck_assert_int_eq(call_key(link, "LockKey", &old.id), NODE_ERROR_NONE);
+    call_well(link, "UnlockKey", &for_good, NULL);
     check_rejected(call_key(link, "RetireKey", &old.id), "kqctl node lock");
     ck_assert_int_eq(call_key(link, "LockKey", &new.id), NODE_ERROR_NONE);
     ck_assert_int_eq(call_key(link, "RetireKey", &old.id), NODE_ERROR_NONE);
@@ -189,6 +219,7 @@ static void add(TCase *cases)
     tcase_add_test(cases, generations_only_go_forward);
     tcase_add_test(cases, a_key_is_not_destroyed_while_its_next_generation_is_pending);
     tcase_add_test(cases, a_locked_generation_is_followed_by_a_locked_one);
+    tcase_add_loop_test(cases, a_lock_is_of_all_generations, 0, 2);
     tcase_add_test(cases, a_lock_is_not_lost);
 }
 
