@@ -1,17 +1,15 @@
 /* A FROST key's public part, and plain Ed25519 verification. */
 #include <errno.h>
-#include <openssl/err.h>
+#include <sodium.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "base/crypto.h"
-#include "base/evp.h"
 #include "threshold/frost.h"
 
 struct FrostKey {
     unsigned n, k;
     Ed25519Point public_key;
     Ed25519Point verification[THRESHOLD_NODES_MAX]; /* PK_1, …, PK_n */
-    EVP_PKEY *verifier;                             /* the public key as libcrypto's */
 };
 
 static int read_point(const uint8_t *bytes, Ed25519Point *point)
@@ -87,10 +85,6 @@ int frost_key_new(unsigned n, unsigned k, const Bytes *public_key, const Bytes *
         r = check_values(key, problem);
     if (r < 0)
         return r;
-    if (crypto_context())
-        key->verifier = EVP_PKEY_new_raw_public_key_ex(crypto_context(), "ED25519", NULL, key->public_key.bytes, ED25519_POINT_SIZE);
-    if (!key->verifier)
-        return problem_set(problem, -EIO, "OpenSSL does not take the Ed25519 public key: it is out of memory or badly installed");
     *ret_key = TAKE_PTR(key);
     return 0;
 }
@@ -99,7 +93,6 @@ FrostKey *frost_key_free(FrostKey *key)
 {
     if (!key)
         return NULL;
-    EVP_PKEY_free(key->verifier);
     free(key);
     return NULL;
 }
@@ -136,17 +129,11 @@ int frost_key_check_share(const FrostKey *key, unsigned index, const Secret *sha
     return ed25519_point_equal(&product, &key->verification[index - 1]) ? 0 : FROST_E_INVALID_SHARE;
 }
 
-/* RFC 8032 §5.1.7. What libcrypto has to say about a wrong signature stays out of its queue of errors. */
+/* RFC 8032 §5.1.7. libsodium takes half the time of libcrypto, and it is most of what a client computes. */
 int frost_verify(const FrostKey *key, const void *message, size_t message_size, const void *signature, size_t size)
 {
-    _cleanup_md_ctx_ EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-
-    if (!ctx || EVP_DigestVerifyInit_ex(ctx, NULL, NULL, crypto_context(), NULL, key->verifier, NULL) != 1)
-        return -EIO;
-    ERR_set_mark();
-
-    int verified = EVP_DigestVerify(ctx, signature, size, message, message_size);
-
-    ERR_pop_to_mark();
-    return verified == 1 ? 0 : FROST_E_INVALID_SIGNATURE;
+    if (size != FROST_SIGNATURE_SIZE)
+        return FROST_E_INVALID_SIGNATURE;
+    return crypto_sign_ed25519_verify_detached(signature, message, message_size, key->public_key.bytes) == 0 ? 0
+                                                                                                             : FROST_E_INVALID_SIGNATURE;
 }

@@ -45,7 +45,7 @@ typedef enum FrostError {
 /* `public_key`: the 32 bytes of RFC 8032. `verification`: PK_1, …, PK_n, 32 bytes each, PK_i = s_i·B. All of them are checked to be points
  * of the group, and the values to be those of one key with this threshold, so that nobody has to later (a millisecond for 3 of 5). A
  * FrostKey is immutable and may be used by many threads at once. Errors: -EINVAL n or k; -EBADMSG wrong length, not points of the group, or
- * not values of one key; -ENOMEM; -EIO. */
+ * not values of one key; -ENOMEM. */
 int frost_key_new(unsigned n, unsigned k, const Bytes *public_key, const Bytes *verification, FrostKey **ret_key, Problem *problem)
     _must_check_;
 FrostKey *frost_key_free(FrostKey *key);
@@ -114,10 +114,10 @@ int frost_sign(FrostNonces *nonces, unsigned pair, const FrostRequest *request, 
 
 /* ---- The client's part ----------------------------------------------------------------------------------------------- */
 
-/* Aggregate (RFC 9591 §5.3) exactly k partials, in any order, whose R come from the nodes, and verify the result with libcrypto as plain
- * Ed25519. It says that something is wrong, not what: then ask frost_find_liars(). `ret_signature` is R ‖ z, written only if it verifies.
+/* Aggregate (RFC 9591 §5.3) exactly k partials, in any order, whose R come from the nodes, and verify the result as plain Ed25519. It says
+ * that something is wrong, not what: then ask frost_find_liars(). `ret_signature` is R ‖ z, written only if it verifies.
  * Errors: FROST_E_COMMITMENTS_DIFFER; FROST_E_INVALID_SIGNATURE some partial is wrong, also one that is out of range; -EINVAL repeated or
- * out-of-range indices; -EMSGSIZE; -EIO. */
+ * out-of-range indices; -EMSGSIZE. */
 int frost_combine(const FrostKey *key, const void *message, size_t message_size, const FrostPartial *partials,
                   uint8_t ret_signature[FROST_SIGNATURE_SIZE]) _must_check_;
 
@@ -130,6 +130,5 @@ int frost_group_commitment(const FrostRequest *request, Ed25519Point *ret_r) _mu
  * Errors: -EINVAL the list, the count, or a partial's index is not in the list or repeated; -EMSGSIZE. */
 int frost_find_liars(const FrostRequest *request, const FrostPartial *partials, unsigned count, uint32_t *ret_liars) _must_check_;
 
-/* Plain verification of a finished signature (RFC 8032 §5.1.7, by libcrypto). Messages of any size.
- * Errors: FROST_E_INVALID_SIGNATURE; -EIO. */
+/* Plain verification of a finished signature (RFC 8032 §5.1.7). Messages of any size. Errors: FROST_E_INVALID_SIGNATURE. */
 int frost_verify(const FrostKey *key, const void *message, size_t message_size, const void *signature, size_t size) _must_check_;
