@@ -129,7 +129,7 @@ int frost_key_check_share(const FrostKey *key, unsigned index, const Secret *sha
     return ed25519_point_equal(&product, &key->verification[index - 1]) ? 0 : FROST_E_INVALID_SHARE;
 }
 
-/* RFC 8032 §5.1.7. libsodium takes half the time of libcrypto, and it is most of what a client computes. */
+/* RFC 8032 §5.1.7. By libsodium, which takes half the time of libcrypto: it is most of what a client computes. */
 int frost_verify(const FrostKey *key, const void *message, size_t message_size, const void *signature, size_t size)
 {
     if (size != FROST_SIGNATURE_SIZE)

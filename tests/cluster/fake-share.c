@@ -129,10 +129,10 @@ static void spoil_partial(FakeNode *node, uint8_t *bytes, Bytes *partial)
 {
     switch ((FakeShare)node->share) {
     case SHARE_WRONG_R:
-        bytes[3] ^= 1;
+        bytes[node->index] ^= 1;
         return;
-    case SHARE_WRONG_Z:
-        bytes[ED25519_POINT_SIZE + 3] ^= 1;
+    case SHARE_WRONG_Z: /* each by another number: so that they do not make up for each other */
+        bytes[ED25519_POINT_SIZE + node->index] ^= 1;
         return;
     case SHARE_Z_TOO_LARGE:
         memset(bytes + ED25519_POINT_SIZE, 0xff, ED25519_SCALAR_SIZE);
