@@ -185,9 +185,9 @@ static void reply_share(SignJob *sign)
 
 static bool is_statement(const SignJob *sign, const Digest *statement)
 {
-    const Bytes *message = &((const ShareJob *)sign)->message, wanted = {(uint8_t *)statement->bytes, statement->size};
+    uint8_t wanted[THRESHOLD_STATEMENT_SIZE_MAX];
 
-    return bytes_equal(message, &wanted);
+    return bytes_equal(&((const ShareJob *)sign)->message, &(Bytes){wanted, threshold_statement(statement, wanted)});
 }
 
 static bool has_nonces(const SignJob *sign, Outcome *outcome)
@@ -195,6 +195,9 @@ static bool has_nonces(const SignJob *sign, Outcome *outcome)
     const ShareJob *share_job = (const ShareJob *)sign;
     const NoncePair *pair = &share_job->pair;
 
+    if (key_state(sign->key) == KEY_ACTIVE && threshold_is_statement(share_job->message.data, share_job->message.size))
+        return outcome_set(outcome, NODE_ERROR_REJECTED,
+                           "this message begins like a statement of the quorum, which an active key does not make");
     if (!share_job->is_listed)
         return outcome_set(outcome, NODE_ERROR_REJECTED, "there is no commitment of this node, whose index is %u", share_job->index);
     return (pair->batch && nonce_pair_key(pair) == sign->key) ||

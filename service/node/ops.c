@@ -41,7 +41,7 @@ enum {
     ROW(DiscardKey, NEED_LOGIN, GENERATE, node_key_input, node_no_parameters, op_discard_key)                                              \
     ROW(SetRecord, NEED_LOGIN, GENERATE, node_set_record_input, node_no_parameters, op_set_record)                                         \
     ROW(DestroyKey, NEED_LOGIN, DESTROY, node_key_input, node_no_parameters, op_destroy_key)                                               \
-    ROW(RetireKey, NEED_LOGIN, GENERATE, node_key_input, node_no_parameters, op_retire_key)                                                \
+    ROW(RetireKey, NEED_LOGIN, DESTROY, node_key_input, node_no_parameters, op_retire_key)                                                 \
     ROW(PartialSign, NEED_LOGIN, SIGN, node_partial_sign_input, node_partial_sign_output, op_partial_sign)                                 \
     ROW(BeginRun, NEED_LOGIN, GENERATE, node_begin_run_input, node_begin_run_output, op_begin_run)                                         \
     ROW(ContinueRun, NEED_LOGIN, GENERATE, node_continue_run_input, node_continue_run_output, op_continue_run)                             \

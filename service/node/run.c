@@ -342,6 +342,13 @@ static int take_content(Run *run, unsigned from, const Bytes *body, Problem *pro
     return round_of(run)->tell ? unseal(run, from, &content, problem) : round_of(run)->hear(run, from, &content, problem);
 }
 
+static int extend_transcript(Run *run)
+{
+    const Bytes parts[] = {{run->transcript, SHA256_SIZE}, {run->seen[0], run->subject.n * SHA256_SIZE}};
+
+    return crypto_sha256(parts, ELEMENTS(parts), run->transcript);
+}
+
 /* Remember what all said to all, and with it the session after round 0, the transcript after later ones. */
 static int note_round(Run *run, const Bytes bodies[NODE_INDEX_MAX])
 {
@@ -350,18 +357,16 @@ static int note_round(Run *run, const Bytes bodies[NODE_INDEX_MAX])
     if (run->round > 0 && round_of(run)->tell)
         return 0;
     for (unsigned i = 0; i < run->subject.n && r == 0; i++)
-        if (i + 1 != run->subject.index)
+        if (bodies[i].data)
             r = crypto_sha256(&bodies[i], 1, run->seen[i]);
     memcpy(run->seen[run->subject.index - 1], run->own_digest, sizeof(run->own_digest));
-    if (r == 0 && run->round == 0)
-        r = run_hash_session(run, run->seen[0], run->session);
-
-    const Bytes parts[] = {
-        {run->round == 0 ? run->session : run->transcript, SHA256_SIZE},
-        {run->seen[0], run->round == 0 ? 0 : run->subject.n * SHA256_SIZE},
-    };
-
-    return r == 0 ? crypto_sha256(parts, ELEMENTS(parts), run->transcript) : r;
+    if (r < 0)
+        return r;
+    if (run->round > 0)
+        return extend_transcript(run);
+    r = run_hash_session(run, run->seen[0], run->session);
+    memcpy(run->transcript, run->session, sizeof(run->transcript));
+    return r;
 }
 
 static int take(Run *run, const List *messages, Problem *problem)

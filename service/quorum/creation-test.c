@@ -123,7 +123,8 @@ static int test_at_once(Creation *creation, const Digest *digest, Problem *probl
 static int test_in_turns(Creation *creation, const Digest *digest, Problem *problem)
 {
     const Roster *roster = creation->roster;
-    uint8_t signature[THRESHOLD_SIGNATURE_SIZE_MAX];
+    uint8_t signature[THRESHOLD_SIGNATURE_SIZE_MAX], statement[THRESHOLD_STATEMENT_SIZE_MAX];
+    const size_t size = threshold_statement(digest, statement);
     NodeSet tested = 0, liars = 0;
     int r = 0;
 
@@ -131,8 +132,7 @@ static int test_in_turns(Creation *creation, const Digest *digest, Problem *prob
         unsigned last_first = roster->n - roster->k;
         NodeSet nodes = node_set_all(roster->k) << (first < last_first ? first : last_first);
 
-        r = sign_message_test(creation->quorum, &creation->id, creation->threshold, nodes, digest->bytes, digest->size, signature, &liars,
-                              problem);
+        r = sign_message_test(creation->quorum, &creation->id, creation->threshold, nodes, statement, size, signature, &liars, problem);
         tested |= nodes;
     }
     if (liars != 0)

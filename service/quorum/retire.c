@@ -12,13 +12,16 @@ bool group_same_key(const Group *a, const Group *b)
            bytes_equal(&a->core->header.public_key, &b->core->header.public_key);
 }
 
-const Group *retire_successor(const Groups *groups, const Group *group)
+const Group *retire_successor(const Groups *groups, const Group *group, unsigned k)
 {
     const Group *latest = group;
 
-    for (size_t i = 0; i < groups->count; i++)
-        if (group_same_key(&groups->items[i], group) && groups->items[i].core->header.generation > latest->core->header.generation)
-            latest = &groups->items[i];
+    for (size_t i = 0; i < groups->count; i++) {
+        const Group *other = &groups->items[i];
+
+        if (group_same_key(other, group) && group_exists(other, k) && other->core->header.generation > latest->core->header.generation)
+            latest = other;
+    }
     return latest != group ? latest : NULL;
 }
 
@@ -64,7 +67,7 @@ static int retire(Quorum *quorum, const CatalogView *view, const KeyId *id, Prob
 {
     _cleanup_node_answers_ NodeAnswers records = {0}, retired = {0};
     const Group *old = groups_find(&view->groups, id);
-    const Group *successor = old && old->core ? retire_successor(&view->groups, old) : NULL;
+    const Group *successor = old && old->core ? retire_successor(&view->groups, old, quorum_roster(quorum)->k) : NULL;
     int r;
 
     if (old && !group_live(old))

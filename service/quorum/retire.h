@@ -5,8 +5,9 @@
 
 /* Proven to be active, and of the same key? Ed25519 keys only. */
 bool group_same_key(const Group *a, const Group *b);
-/* The latest generation that is proven to be active, of the key of `group`, later than it; NULL: there is none. */
-const Group *retire_successor(const Groups *groups, const Group *group);
+/* The latest generation that exists (group_exists()), of the key of `group`, later than it; NULL: there is none. What fewer nodes report
+ * does not count: one that lies would keep old shares for ever. */
+const Group *retire_successor(const Groups *groups, const Group *group, unsigned k);
 /* What was changed about the old generation after the next one had been made is changed there as well; `answers` as in steps_take(), empty
  * if there is nothing to do. Errors: steps_take()'s. */
 int retire_carry_record(Quorum *quorum, const Group *old, const Group *successor, NodeAnswers *answers) _must_check_;

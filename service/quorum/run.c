@@ -159,24 +159,52 @@ static const Bytes *header_of(const Relay *relay, unsigned index)
     return output && output->header.size > 0 ? &output->header : NULL;
 }
 
+/* The nodes that have come to the end with this header. */
+static NodeSet agreeing(const Relay *relay, const Bytes *header)
+{
+    NodeSet nodes = 0;
+
+    for (unsigned i = 1; i <= THRESHOLD_NODES_MAX; i++)
+        if (header_of(relay, i) && bytes_equal(header_of(relay, i), header))
+            nodes |= NODE_SET_OF(i);
+    return nodes;
+}
+
+/* The header of more nodes than may lie; NULL: there is none, so nobody honest has come to the end. */
+static const Bytes *agreed_header(const Relay *relay)
+{
+    const unsigned liars_max = quorum_liars_max(quorum_roster(relay->quorum));
+    const Bytes *best = NULL;
+    unsigned most = liars_max;
+
+    for (unsigned i = 1; i <= THRESHOLD_NODES_MAX; i++) {
+        const Bytes *header = header_of(relay, i);
+        const unsigned count = header ? node_set_count(agreeing(relay, header)) : 0;
+
+        if (count > most) {
+            best = header;
+            most = count;
+        }
+    }
+    return best;
+}
+
 /* Who has come to the end, and with what. Of those that did not answer nobody knows, if others have. */
 static int take_end(const Relay *relay, RunEnd *end, Problem *problem)
 {
-    int r = 0;
+    const Bytes *agreed = agreed_header(relay);
+    int r = agreed ? bytes_copy(agreed->data, agreed->size, &end->header) : 0;
 
-    for (unsigned i = 1; i <= THRESHOLD_NODES_MAX && r == 0; i++) {
-        const Bytes *header = header_of(relay, i);
-
-        if (!header)
-            continue;
-        if (end->header.size == 0)
-            r = bytes_copy(header->data, header->size, &end->header);
-        else if (!bytes_equal(&end->header, header))
-            r = wrong(relay, i, "comes to another key than the others", problem);
-    }
-    if (end->header.size > 0)
+    if (r < 0)
+        return r;
+    if (agreed)
         end->stored = relay->nodes;
-    return r;
+    for (unsigned i = 1; i <= THRESHOLD_NODES_MAX; i++)
+        if (header_of(relay, i) && !agreed)
+            return wrong(relay, i, "says that it is done when others are not", problem);
+        else if (header_of(relay, i) && !bytes_equal(header_of(relay, i), agreed))
+            return wrong(relay, i, "comes to another key than the others", problem);
+    return 0;
 }
 
 static int steps(Relay *relay, RunEnd *end, Problem *problem)

@@ -272,14 +272,15 @@ static int settle_key(const Sync *sync, Group *group)
 /* Old generations last: they wait for what is done about the new ones. */
 static int settle_groups(const Sync *sync)
 {
+    const unsigned k = sync->roster->k;
     Groups *groups = sync->groups;
     int r = 0;
 
     for (size_t i = 0; r == 0 && i < groups->count; i++)
-        if (!groups->items[i].core || !retire_successor(groups, &groups->items[i]))
+        if (!groups->items[i].core || !retire_successor(groups, &groups->items[i], k))
             r = settle_key(sync, &groups->items[i]);
     for (size_t i = 0; r == 0 && i < groups->count; i++) {
-        const Group *successor = groups->items[i].core ? retire_successor(groups, &groups->items[i]) : NULL;
+        const Group *successor = groups->items[i].core ? retire_successor(groups, &groups->items[i], k) : NULL;
 
         if (successor)
             r = settle_old(sync, &groups->items[i], successor);

@@ -55,9 +55,11 @@ static int verify(const ThresholdKey *key, const void *message, size_t message_s
     return r == FROST_E_INVALID_SIGNATURE ? THRESHOLD_E_INVALID_SIGNATURE : r;
 }
 
-static int verify_digest(const ThresholdKey *key, const Digest *digest, const void *signature, size_t size)
+static int verify_statement(const ThresholdKey *key, const Digest *digest, const void *signature, size_t size)
 {
-    return verify(key, digest->bytes, digest->size, signature, size);
+    uint8_t statement[THRESHOLD_STATEMENT_SIZE_MAX];
+
+    return verify(key, statement, threshold_statement(digest, statement), signature, size);
 }
 
 static int public_info(const Bytes *public_key, Bytes *ret_der)
@@ -85,6 +87,6 @@ const Scheme frost_scheme = {
     .key_new = key_new,
     .key_free = key_free,
     .check_secret = check_share,
-    .verify = verify_digest,
+    .verify = verify_statement,
     .verify_message = verify,
 };

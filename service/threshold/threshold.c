@@ -212,6 +212,26 @@ int threshold_key_check_secret(const ThresholdKey *key, unsigned index, const Se
     return is_node(key, index) ? key->scheme->check_secret(key, index, share) : -EINVAL;
 }
 
+/* ---- Statements ---- */
+
+static const char STATEMENT_LABEL[] = "keyquorum statement v1";
+
+#define STATEMENT_LABEL_SIZE (sizeof(STATEMENT_LABEL) - 1)
+
+_Static_assert(STATEMENT_LABEL_SIZE + DIGEST_SIZE_MAX <= THRESHOLD_STATEMENT_SIZE_MAX, "every digest fits behind the label");
+
+size_t threshold_statement(const Digest *digest, uint8_t ret_message[THRESHOLD_STATEMENT_SIZE_MAX])
+{
+    memcpy(ret_message, STATEMENT_LABEL, STATEMENT_LABEL_SIZE);
+    memcpy(ret_message + STATEMENT_LABEL_SIZE, digest->bytes, digest->size);
+    return STATEMENT_LABEL_SIZE + digest->size;
+}
+
+bool threshold_is_statement(const void *message, size_t size)
+{
+    return size >= STATEMENT_LABEL_SIZE && memcmp(message, STATEMENT_LABEL, STATEMENT_LABEL_SIZE) == 0;
+}
+
 /* ---- The client's part ---- */
 
 /* The nodes of k partial signatures, one bit each; 0 if one is repeated or is no node of this key. */

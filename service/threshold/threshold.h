@@ -134,6 +134,16 @@ int threshold_key_check_share(const ThresholdKey *key, unsigned index, Threshold
  * Errors: THRESHOLD_E_INVALID_SHARE; -EINVAL index; -EOPNOTSUPP the scheme has an oracle. */
 int threshold_key_check_secret(const ThresholdKey *key, unsigned index, const Secret *share) _must_check_;
 
+/* ---- Statements of the quorum's own ------------------------------------------------------------------------------ */
+
+/* What is signed of a digest with a key that signs messages, when it is no signer's message but a statement of the quorum's own (the
+ * activation of a key): a label, with which no signer's message may begin, and the digest's bytes. */
+#define THRESHOLD_STATEMENT_SIZE_MAX 96
+/* Returns the size in bytes. */
+size_t threshold_statement(const Digest *digest, uint8_t ret_message[THRESHOLD_STATEMENT_SIZE_MAX]);
+/* Does it begin as statements do? */
+bool threshold_is_statement(const void *message, size_t size);
+
 /* ---- The client's part ----------------------------------------------------------------------------------------- */
 
 typedef struct Partial {
@@ -151,7 +161,7 @@ int threshold_key_combine(const ThresholdKey *key, const Digest *digest, const P
  * indices, the candidate is one of `good`, or a good value is out of range; -EIO. */
 int threshold_key_check_partial(const ThresholdKey *key, const Partial *good, const Partial *candidate) _must_check_;
 
-/* Plain verification of a finished signature; Ed25519: of the digest's bytes as the message.
+/* Plain verification of a finished signature; Ed25519: of threshold_statement().
  * Errors: THRESHOLD_E_INVALID_SIGNATURE; -EIO. */
 int threshold_key_verify(const ThresholdKey *key, const Digest *digest, const void *signature, size_t size) _must_check_;
 /* The same of a message, for schemes without a dealer. Errors: as above; -EOPNOTSUPP the scheme signs digests. */

@@ -240,8 +240,8 @@ typedef struct NodeRunInput {
 typedef enum NodePermission {
     NODE_PERMISSION_LIST,     /* ListKeys, GetKey */
     NODE_PERMISSION_SIGN,     /* PartialSign, GetCommitments, SignShare */
-    NODE_PERMISSION_GENERATE, /* PrepareKey, ActivateKey, DiscardKey, SetRecord, RetireKey, runs */
-    NODE_PERMISSION_DESTROY,  /* DestroyKey */
+    NODE_PERMISSION_GENERATE, /* PrepareKey, ActivateKey, DiscardKey, SetRecord, runs */
+    NODE_PERMISSION_DESTROY,  /* DestroyKey, RetireKey */
     NODE_PERMISSION_ADMIN,    /* PreparePin, CommitPin, InitToken of a fresh node */
     NODE_PERMISSION_MAX,
 } NodePermission;

@@ -135,13 +135,14 @@ static QuorumKey *make_ed25519_key(const Roster *roster)
     _cleanup_bytes_ Bytes common = {0}, activation = {0};
     _cleanup_threshold_key_ ThresholdKey *key = NULL;
     const KeyId id = id_of(&header, &common);
+    uint8_t statement[THRESHOLD_STATEMENT_SIZE_MAX];
     Digest digest;
 
     for (unsigned i = 0; i < FAKE_NODES; i++)
         fake.ed25519_shares[i] = deal.shares[i];
     ck_assert_int_eq(threshold_key_new(&header.parameters, &header.public_key, &header.verification, &key, NULL), 0);
     ck_assert_int_eq(key_activation_digest(&id, &digest), 0);
-    activation = sign_together(threshold_key_frost(key), digest.bytes, digest.size);
+    activation = sign_together(threshold_key_frost(key), statement, threshold_statement(&digest, statement));
     return key_of(roster, &common, &id, &activation);
 }
 

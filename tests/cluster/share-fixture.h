@@ -124,16 +124,23 @@ static inline NodeError mixed_sign(Link *link, const EdKey *key, const void *mes
     return error;
 }
 
-static inline Digest ed_key_statement(const EdKey *key)
+typedef struct Statement {
+    uint8_t bytes[THRESHOLD_STATEMENT_SIZE_MAX];
+    size_t size;
+} Statement;
+
+static inline Statement ed_key_statement(const EdKey *key)
 {
     static const char label[] = "keyquorum activate v1";
     const Bytes parts[] = {{(uint8_t *)(uintptr_t)label, sizeof(label) - 1}, {(uint8_t *)(uintptr_t)key->id.bytes, KEY_ID_SIZE}};
     uint8_t hash[SHA256_SIZE];
+    Statement statement;
     Digest digest;
 
     ck_assert_int_eq(crypto_sha256(parts, 2, hash), 0);
     ck_assert_int_eq(digest_set(HASH_SHA256, hash, sizeof(hash), &digest), 0);
-    return digest;
+    statement.size = threshold_statement(&digest, statement.bytes);
+    return statement;
 }
 
 static inline void call_prepare_ed(Link *link, const TestNode *node, const EdKey *key)
@@ -150,7 +157,7 @@ static inline void call_prepare_ed(Link *link, const TestNode *node, const EdKey
 /* A signature of the activation statement by nodes 1..k, made here. */
 static inline void ed_key_activation(const EdKey *key, uint8_t ret_signature[FROST_SIGNATURE_SIZE])
 {
-    const Digest statement = ed_key_statement(key);
+    const Statement statement = ed_key_statement(key);
     _cleanup_signing_ Signing signing;
 
     signing_begin(&signing, &key->quorum, (1U << key->quorum.k) - 1, statement.bytes, statement.size);

@@ -175,7 +175,7 @@ static const Guarded guarded[] = {
     {"BeginRun", "generate", &begin_run_input},
     {"ContinueRun", "generate", &continue_run_input},
     {"EndRun", "generate", &end_run_input},
-    {"RetireKey", "generate", &key_input},
+    {"RetireKey", "destroy", &key_input},
     {"DestroyKey", "destroy", &key_input},
     {"PreparePin", "admin", &pin_input},
     {"CommitPin", "admin", &pin_input},

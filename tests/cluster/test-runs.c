@@ -12,11 +12,16 @@ static void sign_with(const TestToken *token, const KeyId *id, const ThresholdKe
 {
     static const char label[] = "keyquorum activate v1";
     const Bytes parts[] = {{(uint8_t *)label, sizeof(label) - 1}, {(uint8_t *)(uintptr_t)id->bytes, KEY_ID_SIZE}};
-    uint8_t statement[32], list[NODE_INDEX_MAX * FROST_COMMITMENT_SIZE];
+    uint8_t hash[32], statement[THRESHOLD_STATEMENT_SIZE_MAX], list[NODE_INDEX_MAX * FROST_COMMITMENT_SIZE];
     FrostPartial partials[NODE_INDEX_MAX];
     unsigned n = 0;
+    Digest digest;
 
-    ck_assert_int_eq(crypto_sha256(parts, ELEMENTS(parts), statement), 0);
+    ck_assert_int_eq(crypto_sha256(parts, ELEMENTS(parts), hash), 0);
+    ck_assert_int_eq(digest_set(HASH_SHA256, hash, sizeof(hash), &digest), 0);
+
+    const size_t size = threshold_statement(&digest, statement);
+
     for (unsigned i = 0; i < token->n; i++) {
         const NodeGetCommitmentsInput input = {parts[1], 1};
         NodeCommitmentsOutput output = {0};
@@ -31,7 +36,7 @@ static void sign_with(const TestToken *token, const KeyId *id, const ThresholdKe
     ck_assert_uint_eq(n, token->k);
     n = 0;
     for (unsigned i = 0; i < token->n; i++) {
-        const NodeSignShareInput input = {parts[1], {statement, sizeof(statement)}, {list, token->k * FROST_COMMITMENT_SIZE}, 0};
+        const NodeSignShareInput input = {parts[1], {statement, size}, {list, token->k * FROST_COMMITMENT_SIZE}, 0};
         NodeSignShareOutput output = {0};
 
         if (!(nodes & 1U << i))
@@ -40,8 +45,8 @@ static void sign_with(const TestToken *token, const KeyId *id, const ThresholdKe
         frost_partial_read(output.partial.data, i + 1, &partials[n++]);
         message_clear(&node_sign_share_output, &output);
     }
-    ck_assert_int_eq(frost_combine(threshold_key_frost(key), statement, sizeof(statement), partials, ret_signature), 0);
-    ck_assert_int_eq(threshold_key_verify_message(key, statement, sizeof(statement), ret_signature, FROST_SIGNATURE_SIZE), 0);
+    ck_assert_int_eq(frost_combine(threshold_key_frost(key), statement, size, partials, ret_signature), 0);
+    ck_assert_int_eq(threshold_key_verify_message(key, statement, size, ret_signature, FROST_SIGNATURE_SIZE), 0);
 }
 
 static ThresholdKey *key_of(const Bytes *common, const TestToken *token, unsigned generation)

@@ -358,7 +358,7 @@ START_TEST(a_pending_key_signs_its_activation_only)
     _cleanup_test_node_ TestNode node = test_node_running();
     _cleanup_link_ Link *link = call_open_logged_in(&node);
     _cleanup_ed_key_ EdKey key = ed_key(5, 3);
-    const Digest statement = ed_key_statement(&key);
+    const Statement statement = ed_key_statement(&key);
     uint8_t activation[FROST_SIGNATURE_SIZE];
 
     call_prepare_ed(link, &node, &key);
@@ -372,6 +372,10 @@ START_TEST(a_pending_key_signs_its_activation_only)
     ck_assert_int_eq(call_activate(link, &key.id, activation, sizeof(activation)), NODE_ERROR_NONE);
     ck_assert_int_eq(use(link, &key, &commitment), NODE_ERROR_UNKNOWN_COMMITMENT); /* it was spent before */
     sign_and_verify(link, &key, MESSAGE, strlen(MESSAGE));
+    /* And of an active one nobody gets a statement: not this one again, nor that another generation is active. */
+    ck_assert_int_eq(mixed_sign(link, &key, statement.bytes, statement.size, activation), NODE_ERROR_REJECTED);
+    ck_assert_int_eq(mixed_sign(link, &key, statement.bytes, 22, activation), NODE_ERROR_REJECTED);
+    ck_assert_int_eq(mixed_sign(link, &key, statement.bytes, 21, activation), NODE_ERROR_NONE);
 }
 END_TEST
 

@@ -29,7 +29,7 @@ static int sign_with_a_watched_node(void)
     _cleanup_test_node_ TestNode node = test_node_running();
     _cleanup_link_ Link *link = call_open_logged_in(&node);
     _cleanup_ed_key_ EdKey key = ed_key(5, 3);
-    const Digest statement = ed_key_statement(&key);
+    const Statement statement = ed_key_statement(&key);
     uint8_t signature[FROST_SIGNATURE_SIZE];
     NodeSignShareOutput output = {0};
 

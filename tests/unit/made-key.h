@@ -94,10 +94,12 @@ static inline void made_key_activation(const MadeKey *key, uint8_t ret_signature
 {
     static const char label[] = "keyquorum activate v1";
     const Bytes parts[] = {{(uint8_t *)label, sizeof(label) - 1}, {(uint8_t *)key->id.bytes, KEY_ID_SIZE}};
-    uint8_t statement[SHA256_SIZE];
+    uint8_t hash[SHA256_SIZE], statement[THRESHOLD_STATEMENT_SIZE_MAX];
+    Digest digest;
 
-    ck_assert_int_eq(crypto_sha256(parts, 2, statement), 0);
-    made_key_sign(key, statement, sizeof(statement), ret_signature);
+    ck_assert_int_eq(crypto_sha256(parts, 2, hash), 0);
+    ck_assert_int_eq(digest_set(HASH_SHA256, hash, sizeof(hash), &digest), 0);
+    made_key_sign(key, statement, threshold_statement(&digest, statement), ret_signature);
 }
 
 /* Node `index`'s share, sealed for that key. To be cleared. */

@@ -359,7 +359,7 @@ static const struct {
     {"ActivateKey", ASK_LOGGED_IN, activate_key, NODE_PERMISSION_GENERATE},
     {"DiscardKey", ASK_LOGGED_IN, discard_key, NODE_PERMISSION_GENERATE},
     {"SetRecord", ASK_LOGGED_IN, set_record, NODE_PERMISSION_GENERATE},
-    {"RetireKey", ASK_LOGGED_IN, retire_key, NODE_PERMISSION_GENERATE},
+    {"RetireKey", ASK_LOGGED_IN, retire_key, NODE_PERMISSION_DESTROY},
     {"DestroyKey", ASK_LOGGED_IN, destroy_key, NODE_PERMISSION_DESTROY},
     {"PartialSign", ASK_LOGGED_IN, partial_sign, NODE_PERMISSION_SIGN},
 };
