@@ -701,9 +701,8 @@ START_TEST(a_liar_about_pss_is_named)
 
     start();
     fake_node(2)->partial = PARTIAL_OTHER_NODE;
-    for (unsigned i = 0; i < 50 && !fake_logged(2, "a wrong partial signature"); i++)
+    while (!fake_logged(2, "a wrong partial signature"))
         ck_assert_int_eq(sign_pss(32, &problem), 0);
-    ck_assert(fake_logged(2, "a wrong partial signature"));
     fake_stop();
 }
 END_TEST
