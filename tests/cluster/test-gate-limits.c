@@ -362,7 +362,7 @@ START_TEST(torrents_leave_others_their_turn)
     (void)printf("# beside %d torrents: %u rounds, %llu turns of theirs; 5 connections in %llu ms\n", TORRENTS, rounds,
                  (unsigned long long)turns, (unsigned long long)((clock_now() - begin) / MICROSECONDS_PER_MILLISECOND));
     (void)fflush(stdout);
-    ck_assert_uint_lt(turns, 4 * TORRENTS * (uint64_t)rounds);
+    ck_assert_uint_lt(turns, 8 * TORRENTS * (uint64_t)rounds);
     ck_assert_uint_lt(clock_now() - begin, 5 * MICROSECONDS_PER_SECOND);
     end_torrents(torrents);
     stream_close(client);
