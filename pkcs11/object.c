@@ -62,10 +62,9 @@ static int set_names(Object *object, const char *label, const Bytes *id)
 static void set_unique_id(Object *object, const QuorumKey *key)
 {
     const Header *header = quorum_key_header(key);
-    const bool fixed = threshold_scheme_has_dealer(threshold_scheme_by_algorithm(header->parameters.algorithm));
     char text[2 * KEY_ID_SIZE + 1];
 
-    if (fixed || header->public_key.size > KEY_ID_SIZE)
+    if (!header_has_generations(header) || header->public_key.size > KEY_ID_SIZE)
         key_id_format(quorum_key_id(key), text);
     else
         hex_encode(header->public_key.data, header->public_key.size, text);

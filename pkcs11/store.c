@@ -97,11 +97,7 @@ static int refresh_entry(Store *store, StoreEntry *entry, QuorumKey *key)
 /* Another generation of it (quorum.h): the same for applications. */
 static bool is_same_key(const QuorumKey *a, const QuorumKey *b)
 {
-    const Header *headers[] = {quorum_key_header(a), quorum_key_header(b)};
-
-    return headers[0]->parameters.algorithm == headers[1]->parameters.algorithm &&
-           !threshold_scheme_has_dealer(threshold_scheme_by_algorithm(headers[0]->parameters.algorithm)) &&
-           bytes_equal(&headers[0]->public_key, &headers[1]->public_key);
+    return header_same_key(quorum_key_header(a), quorum_key_header(b));
 }
 
 /* Move the entries of keys that stay into `entries`, and those of the others to the front of the store's. How many are those? */

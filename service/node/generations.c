@@ -15,9 +15,12 @@ static bool is_of(const Key *key, const Bytes *public_key, Header *ret_header)
     return true;
 }
 
-static bool has_but_one(const Header *header)
+/* Without decoding the header: whoever asks, asks of every key that is held. */
+static bool is_dealt(const Key *key)
 {
-    return threshold_scheme_has_dealer(threshold_scheme_by_algorithm(header->parameters.algorithm));
+    const Scheme *scheme = header_scheme(&key->stored.common);
+
+    return scheme && threshold_scheme_has_dealer(scheme);
 }
 
 bool generation_of_same_key(const Key *key, const Key *other)
@@ -26,7 +29,7 @@ bool generation_of_same_key(const Key *key, const Key *other)
 
     if (key == other)
         return true;
-    if (key->stored.common.size == 0 || header_decode(&key->stored.common, &header, NULL) < 0 || has_but_one(&header))
+    if (is_dealt(key) || is_dealt(other) || key->stored.common.size == 0 || header_decode(&key->stored.common, &header, NULL) < 0)
         return false;
     return is_of(other, &header.public_key, &held);
 }
@@ -52,14 +55,14 @@ bool generation_may_go(const Keys *keys, const Key *key, Outcome *outcome)
 {
     _cleanup_header_ Header header = {0};
 
-    if (key->stored.common.size == 0 || header_decode(&key->stored.common, &header, NULL) < 0 || has_but_one(&header))
+    if (key->stored.common.size == 0 || header_decode(&key->stored.common, &header, NULL) < 0 || !header_has_generations(&header))
         return true;
     return none_is_pending(keys, &key->stored.id, &header, outcome);
 }
 
 bool generation_may_come(const Keys *keys, const KeyId *id, const Header *header, Outcome *outcome)
 {
-    if (has_but_one(header))
+    if (!header_has_generations(header))
         return true;
     if (!none_is_pending(keys, id, header, outcome))
         return false;

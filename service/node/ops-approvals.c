@@ -60,7 +60,7 @@ static bool has_no_dealer(const Key *key, Outcome *outcome)
 
     if (r < 0)
         return outcome_set(outcome, NODE_ERROR_UNAVAILABLE, "the header of this key cannot be read: %s", strerror(-r));
-    if (threshold_scheme_has_dealer(threshold_scheme_by_algorithm(header.parameters.algorithm)))
+    if (!header_has_generations(&header))
         return outcome_set(outcome, NODE_ERROR_REJECTED,
                            "the shares of an RSA key are dealt once and for all: restore a lost one from a backup, or roll the key");
     return true;

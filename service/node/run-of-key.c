@@ -60,7 +60,7 @@ static bool read_nodes(const Node *node, const NodeBeginRunInput *input, RunOfKe
 
 static bool check_header(const Node *node, const Header *header, Outcome *outcome)
 {
-    if (threshold_scheme_has_dealer(threshold_scheme_by_algorithm(header->parameters.algorithm)))
+    if (!header_has_generations(header))
         return outcome_set(outcome, NODE_ERROR_REJECTED,
                            "the shares of an RSA key are dealt once and for all: restore a lost one from a backup, or roll the key");
     if (header->parameters.n != node->token.n || header->parameters.k != node->token.k)

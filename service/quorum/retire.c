@@ -6,10 +6,7 @@
 
 bool group_same_key(const Group *a, const Group *b)
 {
-    if (!a->core || !b->core || threshold_scheme_has_dealer(threshold_key_scheme(a->core->threshold)))
-        return false;
-    return a->core->header.parameters.algorithm == b->core->header.parameters.algorithm &&
-           bytes_equal(&a->core->header.public_key, &b->core->header.public_key);
+    return a->core && b->core && header_same_key(&a->core->header, &b->core->header);
 }
 
 const Group *retire_successor(const Groups *groups, const Group *group, unsigned k)

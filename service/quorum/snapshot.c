@@ -50,17 +50,11 @@ bool snapshot_shows(const Snapshot *snapshot, const KeyId *id)
 
 /* ---- Generations ------------------------------------------------------------------------------------------------------- */
 
-/* Only shares that nodes make among themselves are ever made anew. */
-static bool has_generations(const Header *header)
-{
-    return !threshold_scheme_has_dealer(threshold_scheme_by_algorithm(header->parameters.algorithm));
-}
-
-/* Generations have nothing but the public key in common; what has none is itself alone. */
+/* What has no generations is itself alone. */
 static bool is_same_key(const Header *a, const Header *b)
 {
-    return a->parameters.algorithm == b->parameters.algorithm && bytes_equal(&a->public_key, &b->public_key) &&
-           (has_generations(a) || bytes_equal(&a->verification, &b->verification));
+    return header_same_key(a, b) || (a->parameters.algorithm == b->parameters.algorithm && bytes_equal(&a->public_key, &b->public_key) &&
+                                     bytes_equal(&a->verification, &b->verification));
 }
 
 QuorumKey *snapshot_find_shown(const Snapshot *snapshot, const Header *header)
@@ -97,12 +91,11 @@ static int hide_generations(Snapshot *snapshot)
     if (!entries)
         return -ENOMEM;
     for (size_t i = 0; i < snapshot->count; i++)
-        if (has_generations(quorum_key_header(snapshot->items[i].key)))
+        if (header_has_generations(quorum_key_header(snapshot->items[i].key)))
             entries[n++] = &snapshot->items[i];
     qsort(entries, n, sizeof(*entries), compare_generations);
     for (size_t i = 0; i < n; i++)
-        entries[i]->hidden =
-            i > 0 && bytes_equal(&quorum_key_header(entries[i - 1]->key)->public_key, &quorum_key_header(entries[i]->key)->public_key);
+        entries[i]->hidden = i > 0 && header_same_key(quorum_key_header(entries[i - 1]->key), quorum_key_header(entries[i]->key));
     return 0;
 }
 

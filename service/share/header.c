@@ -45,6 +45,16 @@ void header_clear(Header *header)
     *header = (Header){0};
 }
 
+bool header_has_generations(const Header *header)
+{
+    return !threshold_scheme_has_dealer(threshold_scheme_by_algorithm(header->parameters.algorithm));
+}
+
+bool header_same_key(const Header *a, const Header *b)
+{
+    return header_has_generations(a) && a->parameters.algorithm == b->parameters.algorithm && bytes_equal(&a->public_key, &b->public_key);
+}
+
 static void write_block(Writer *writer, const Bytes *block)
 {
     write_u32(writer, (uint32_t)block->size);

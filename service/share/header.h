@@ -43,6 +43,11 @@ typedef struct Header {
 void header_clear(Header *header);
 #define _cleanup_header_ _cleanup_(header_clear)
 
+/* Can its shares be made anew? Not those of keys that are dealt: they have no other generation. */
+bool header_has_generations(const Header *header);
+/* Are they generations of one key, which have nothing but the public key in common? Never of keys that have but one. */
+bool header_same_key(const Header *a, const Header *b);
+
 /* The common header (without index). Errors: -EMSGSIZE, -ENOMEM. */
 int header_encode(const Header *header, Bytes *ret_common) _must_check_;
 /* Strict: every value in range, no byte left over, the threshold parameters allowed.
