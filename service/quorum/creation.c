@@ -18,14 +18,23 @@ void creation_clear(Creation *creation)
     bytes_clear(&creation->activation);
 }
 
-int creation_begin(Quorum *quorum, Bytes *common, const KeyRecord *record, Creation *ret_creation, Problem *problem)
+NodeRecord creation_record(const KeyRecord *requested)
+{
+    NodeRecord record = key_record_borrow(requested);
+
+    record.version = 1;
+    record.created = (uint64_t)time(NULL); /* for people; nothing depends on it */
+    return record;
+}
+
+int creation_begin(Quorum *quorum, Bytes *common, const NodeRecord *record, Creation *ret_creation, Problem *problem)
 {
     _cleanup_creation_ Creation creation = {
         .quorum = quorum,
         .roster = quorum_roster_now(quorum),
         .all = node_set_all(quorum_roster(quorum)->n),
         .common = bytes_take(common),
-        .record = key_record_borrow(record),
+        .record = *record,
     };
     _cleanup_header_ Header header = {0};
     int r = header_decode(&creation.common, &header, problem);
@@ -33,8 +42,6 @@ int creation_begin(Quorum *quorum, Bytes *common, const KeyRecord *record, Creat
     if (r == 0 && (header.parameters.n != creation.roster->n || header.parameters.k != creation.roster->k))
         r = problem_set(problem, -ERANGE, "The key is made for %u of %u nodes, the roster says %u of %u", header.parameters.k,
                         header.parameters.n, creation.roster->k, creation.roster->n);
-    creation.record.version = 1;
-    creation.record.created = (uint64_t)time(NULL); /* for people; nothing depends on it */
     if (r == 0)
         r = threshold_key_new(&header.parameters, &header.public_key, &header.verification, &creation.threshold, problem);
     if (r == 0)

@@ -21,9 +21,10 @@ typedef struct Creation {
     Bytes activation;
 } Creation;
 
-/* A key with this common header (taken over) and record: version 1, created now. Errors: those of header_decode() and threshold_key_new().
- */
-int creation_begin(Quorum *quorum, Bytes *common, const KeyRecord *record, Creation *ret_creation, Problem *problem) _must_check_;
+/* A key with this common header (taken over) and record (borrowed). Errors: those of header_decode() and threshold_key_new(). */
+int creation_begin(Quorum *quorum, Bytes *common, const NodeRecord *record, Creation *ret_creation, Problem *problem) _must_check_;
+/* The first record of a new key: what the request says, created now. It is borrowed from there. */
+NodeRecord creation_record(const KeyRecord *requested);
 void creation_clear(Creation *creation);
 #define _cleanup_creation_ _cleanup_(creation_clear)
 

@@ -1,7 +1,6 @@
 #include "quorum/generate.h"
 
 #include <errno.h>
-#include <time.h>
 
 #include "quorum/records.h"
 #include "quorum/run-key.h"
@@ -106,7 +105,9 @@ static int begin(Quorum *quorum, const GenerateRequest *request, Deal *deal, Cre
     };
     int r = header_encode(&header, &common);
 
-    return r == 0 ? creation_begin(quorum, &common, &request->record, ret_creation, problem) : r;
+    const NodeRecord record = creation_record(&request->record);
+
+    return r == 0 ? creation_begin(quorum, &common, &record, ret_creation, problem) : r;
 }
 
 static int seal_shares(const Creation *creation, Deal *deal, SealedShares *sealed)
@@ -185,14 +186,12 @@ static int check_made(const Creation *creation, const void *userdata, Problem *p
 static int make_among_nodes(Quorum *quorum, const GenerateRequest *request, QuorumKey **ret_key, Problem *problem)
 {
     const Asked asked = {quorum_roster(quorum), request};
-    NodeBeginRunInput input = {
+    const NodeBeginRunInput input = {
         .kind = (char *)(uintptr_t)node_run_kind_name(NODE_RUN_GENERATE),
-        .record = key_record_borrow(&request->record),
+        .record = creation_record(&request->record),
     };
 
-    input.record.version = 1;
-    input.record.created = (uint64_t)time(NULL); /* for people; nothing depends on it */
-    return creation_by_run(quorum, &input, &request->record, check_made, &asked, ret_key, problem);
+    return creation_by_run(quorum, &input, check_made, &asked, ret_key, problem);
 }
 
 /* ---- Either way ---------------------------------------------------------------------------------------------------------------- */

@@ -6,39 +6,36 @@
 #include "quorum/state.h"
 
 /* What a run came to, as a key on its way. */
-static int begin(Quorum *quorum, const NodeBeginRunInput *input, const KeyRecord *record, RunEnd *end, Creation *ret_creation,
-                 Problem *problem)
+static int begin(Quorum *quorum, const NodeBeginRunInput *input, RunEnd *end, Creation *ret_creation, Problem *problem)
 {
-    int r = creation_begin(quorum, &end->header, record, ret_creation, problem);
+    int r = creation_begin(quorum, &end->header, &input->record, ret_creation, problem);
 
-    if (r != 0)
-        return r;
-    ret_creation->record = input->record;
-    ret_creation->stored = end->stored;
-    return 0;
+    if (r == 0)
+        ret_creation->stored = end->stored;
+    return r;
 }
 
 /* The run failed, but not everywhere. Its own words are those that count. */
-static void clean_up(Quorum *quorum, const NodeBeginRunInput *input, const KeyRecord *record, RunEnd *end, Problem *problem)
+static void clean_up(Quorum *quorum, const NodeBeginRunInput *input, RunEnd *end, Problem *problem)
 {
     _cleanup_creation_ Creation creation = {0};
 
-    if (end->header.size > 0 && begin(quorum, input, record, end, &creation, NULL) == 0)
+    if (end->header.size > 0 && begin(quorum, input, end, &creation, NULL) == 0)
         creation_discard(&creation, problem);
 }
 
-int creation_by_run(Quorum *quorum, const NodeBeginRunInput *input, const KeyRecord *record, MadeCheck check, const void *userdata,
-                    QuorumKey **ret_key, Problem *problem)
+int creation_by_run(Quorum *quorum, const NodeBeginRunInput *input, MadeCheck check, const void *userdata, QuorumKey **ret_key,
+                    Problem *problem)
 {
     _cleanup_creation_ Creation creation = {0};
     _cleanup_run_end_ RunEnd end = {0};
     int r = quorum_run(quorum, node_set_all(quorum_roster(quorum)->n), input, &end, problem);
 
     if (r != 0) {
-        clean_up(quorum, input, record, &end, problem);
+        clean_up(quorum, input, &end, problem);
         return r;
     }
-    r = begin(quorum, input, record, &end, &creation, problem);
+    r = begin(quorum, input, &end, &creation, problem);
     if (r != 0)
         return r;
     r = check(&creation, userdata, problem);
@@ -59,8 +56,8 @@ static int check_next(const Creation *creation, const void *userdata, Problem *p
 
     if (r != 0)
         return r;
-    if (bytes_equal(&header.public_key, &old->public_key) && header.parameters.algorithm == old->parameters.algorithm &&
-        header.parameters.n == old->parameters.n && header.parameters.k == old->parameters.k && header.generation == old->generation + 1)
+    if (header_same_key(&header, old) && header.parameters.n == old->parameters.n && header.parameters.k == old->parameters.k &&
+        header.generation == old->generation + 1)
         return 0;
     return problem_set(problem, QUORUM_E_REFUSED, "The nodes have not made the next generation of the key, but key %s", creation->id_text);
 }
@@ -91,7 +88,7 @@ int quorum_refresh(Quorum *quorum, const KeyId *id, QuorumKey **ret_key, Problem
         return r;
     follow_roster(quorum);
     input.record = key_record_borrow(quorum_key_record(old));
-    r = creation_by_run(quorum, &input, quorum_key_record(old), check_next, quorum_key_header(old), &key, problem);
+    r = creation_by_run(quorum, &input, check_next, quorum_key_header(old), &key, problem);
     if (r == 0)
         r = quorum_retire(quorum, id, problem);
     if (r == 0)

@@ -124,7 +124,7 @@ START_TEST(a_header_of_another_threshold_is_none)
     };
     _cleanup_creation_ Creation creation = {0};
     _cleanup_bytes_ Bytes common = {0};
-    const KeyRecord record = {.private_label = (char *)"ed", .public_label = (char *)"ed"};
+    const NodeRecord record = {.version = 1, .private_label = (char *)"ed", .public_label = (char *)"ed"};
     Problem problem = PROBLEM_INIT;
 
     threshold_deal_clear(&deal);
