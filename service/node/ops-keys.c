@@ -447,7 +447,7 @@ static bool begin_destroy(Change *change)
     return key_change->target || no_memory(change);
 }
 
-/* As if it were destroyed: but a client may that makes keys, since no signature is lost by it. */
+/* As if it were destroyed; but no signature is lost by it, so only where a later generation is active. */
 static bool begin_retire(Change *change)
 {
     const Key *key = keys_find(&change->node->keys, &change->key);
