@@ -253,6 +253,15 @@ class Node:
     def kill(self, number):
         os.kill(self.pid, number)
 
+    def stop(self):
+        """Stop it and wait until all of its threads have: any of them may be the one that reads what comes."""
+        self.kill(signal.SIGSTOP)
+        tasks = pathlib.Path(f"/proc/{self.pid}/task")
+        until(lambda: all(re.search(r"\) T ", (task / "stat").read_text()) for task in tasks.iterdir()), f"{self.name} has stopped")
+
+    def go_on(self):
+        self.kill(signal.SIGCONT)
+
     def end(self, number=signal.SIGTERM):
         """End it and wait until it has."""
         try:
@@ -376,12 +385,12 @@ class Quorum:
     def without(self, indices):
         """Some nodes stopped for a while."""
         for index in indices:
-            self.node(index).kill(signal.SIGSTOP)
+            self.node(index).stop()
         try:
             yield
         finally:
             for index in indices:
-                self.node(index).kill(signal.SIGCONT)
+                self.node(index).go_on()
 
     def files(self):
         return [node.key_files() for node in self.nodes]

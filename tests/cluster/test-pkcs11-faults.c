@@ -1,28 +1,9 @@
 /* The built module when nodes are away: 2 of 3, started with Timeout=3s and ConnectTimeout=1s. */
-#include <signal.h>
-#include <stdio.h>
-
 #include "pkcs11-client.h"
+#include "stopped-nodes.h"
 
-#define N            3
 #define SIGN_BOUND   (5 * MICROSECONDS_PER_SECOND) /* Timeout and a slow machine */
 #define ANSWER_BOUND (4 * MICROSECONDS_PER_SECOND) /* what no question but a signature may take */
-
-/* Send a signal to the nodes of a bit mask. */
-static void signal_nodes(unsigned nodes, int signal_number)
-{
-    int pids[N];
-
-    ck_assert_int_eq(sscanf(getenv("QUORUM_PIDS"), "%d %d %d", &pids[0], &pids[1], &pids[2]), N);
-    for (unsigned i = 0; i < N; i++)
-        if (nodes & (1U << i))
-            ck_assert_int_eq(kill(pids[i], signal_number), 0);
-}
-
-static void wake_nodes(void)
-{
-    signal_nodes(7, SIGCONT);
-}
 
 static Microseconds since(Microseconds start_time)
 {
@@ -34,14 +15,14 @@ START_TEST(any_one_node_may_stop)
     CK_SESSION_HANDLE session = start();
 
     sign_and_check(session, "shared");
-    for (unsigned i = 0; i < N; i++) {
+    for (unsigned i = 0; i < STOPPED_NODES; i++) {
         Microseconds start_time = clock_now();
 
-        signal_nodes(1U << i, SIGSTOP);
+        stop_nodes(1U << i);
         for (int j = 0; j < 5; j++)
             sign_and_check(session, "shared");
         ck_assert_uint_lt(since(start_time), ANSWER_BOUND);
-        signal_nodes(1U << i, SIGCONT);
+        wake_nodes();
     }
 }
 END_TEST
@@ -54,7 +35,7 @@ START_TEST(nothing_hangs_while_a_quorum_is_missing)
     CK_TOKEN_INFO info;
     Microseconds start_time = clock_now();
 
-    signal_nodes(6, SIGSTOP);
+    stop_nodes(6);
     other = open_session(0);
     ck_assert_uint_eq(find_key(other, CKO_PRIVATE_KEY, "shared"), key); /* from what is known */
     EVP_PKEY_free(public_key_of(other, key));
@@ -64,7 +45,7 @@ START_TEST(nothing_hangs_while_a_quorum_is_missing)
     ck_assert_rv(sign(other, CKM_SHA256_RSA_PKCS, key, signature), CKR_DEVICE_ERROR);
     ck_assert_uint_lt(since(start_time), SIGN_BOUND);
     ck_assert_mem_eq(signature, zeros, sizeof(signature));
-    signal_nodes(6, SIGCONT);
+    wake_nodes();
     sign_and_check(other, "shared");
 }
 END_TEST
@@ -75,7 +56,7 @@ START_TEST(start_without_a_quorum)
     CK_SESSION_HANDLE session;
     CK_OBJECT_HANDLE key;
 
-    signal_nodes(7, SIGSTOP);
+    stop_nodes(7);
     ck_assert_rv(p11->C_Initialize(NULL), CKR_OK);
     session = open_session(CKF_RW_SESSION);
     ck_assert_uint_eq(find(session, CKO_PUBLIC_KEY, "shared", &key), 0);
@@ -84,7 +65,7 @@ START_TEST(start_without_a_quorum)
     ck_assert_rv(log_in(session), CKR_OK); /* accepted for now */
     ck_assert_uint_lt(since(start_time), SIGN_BOUND);
     ck_assert_rv(generate(session, "never", CK_TRUE), CKR_DEVICE_ERROR);
-    signal_nodes(7, SIGCONT);
+    wake_nodes();
     while (find(session, CKO_PRIVATE_KEY, "shared", &key) == 0)
         ck_assert_uint_lt(since(start_time), 30 * MICROSECONDS_PER_SECOND);
     sign_and_check(session, "shared");
@@ -96,11 +77,11 @@ START_TEST(generation_and_destruction_want_their_nodes)
     CK_SESSION_HANDLE session = start();
     CK_OBJECT_HANDLE key = find_key(session, CKO_PRIVATE_KEY, "shared");
 
-    signal_nodes(4, SIGSTOP);
+    stop_nodes(4);
     ck_assert_rv(generate(session, "never", CK_TRUE), CKR_DEVICE_ERROR); /* all n */
-    signal_nodes(2, SIGSTOP);
+    stop_nodes(2);
     ck_assert_rv(p11->C_DestroyObject(session, key), CKR_DEVICE_ERROR); /* n-k+1 */
-    signal_nodes(6, SIGCONT);
+    wake_nodes();
     sign_and_check(session, "shared");
 }
 END_TEST

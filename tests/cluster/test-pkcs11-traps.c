@@ -26,10 +26,10 @@
  *   states, sizes and answers in all orders              ../unit/test-pkcs11-states.c
  */
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 
 #include "pkcs11-client.h"
+#include "stopped-nodes.h"
 
 #define ANSWER_BOUND (10 * MICROSECONDS_PER_SECOND) /* far below the roster's Timeout */
 
@@ -252,20 +252,6 @@ END_TEST
 
 /* ---- Without any node ------------------------------------------------------------------------------------------------------------ */
 
-static void signal_nodes(int signal_number)
-{
-    int pids[3];
-
-    ck_assert_int_eq(sscanf(getenv("QUORUM_PIDS"), "%d %d %d", &pids[0], &pids[1], &pids[2]), 3);
-    for (size_t i = 0; i < ELEMENTS_OF(pids); i++)
-        ck_assert_int_eq(kill(pids[i], signal_number), 0);
-}
-
-static void wake_nodes(void)
-{
-    signal_nodes(SIGCONT);
-}
-
 static CK_RV verify(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key, CK_BYTE *signature)
 {
     CK_RV rv = p11->C_VerifyInit(session, MECHANISM(CKM_SHA256_RSA_PKCS), key);
@@ -307,7 +293,7 @@ START_TEST(public_keys_need_no_node)
 
     ck_assert_rv(sign(session, CKM_SHA256_RSA_PKCS, find_key(session, CKO_PRIVATE_KEY, "shared"), known_signature), CKR_OK);
     ck_assert_rv(p11->C_GetAttributeValue(session, public_key, &modulus, 1), CKR_OK);
-    signal_nodes(SIGSTOP);
+    stop_nodes(7);
     begin = clock_now();
     ck_assert_rv(verify(session, public_key, known_signature), CKR_OK);
     ck_assert_rv(p11->C_DigestInit(session, MECHANISM(CKM_SHA256)), CKR_OK);
