@@ -18,7 +18,7 @@
 #define ROUNDS_MAX 4 /* that may still become complete */
 
 /* The stock is filled up by so many when it has come down to this, with the answer to a signature. */
-#define COMMITMENTS_BATCH 4
+#define COMMITMENTS_BATCH 6
 #define COMMITMENTS_LOW   2
 
 typedef struct Round {
