@@ -332,12 +332,13 @@ static const ChangeClass begin_run = {.what = "begins a run",
 int op_begin_run(Node *node, ServerCall *call, Client *client, const void *parameters)
 {
     const NodeBeginRunInput *input = parameters;
-    const char *wrong = !run_kind_by_name(input->kind) ? "kind"
-                        : input->record.version < 1    ? "record.version"
-                                                       : run_of_key_find_wrong(input);
+    const RunKind *kind = run_kind_by_name(input->kind);
+    const char *wrong = !kind ? "kind" : input->record.version < 1 ? "record.version" : run_of_key_find_wrong(input);
 
     if (wrong)
         return server_call_invalid(call, wrong);
+    if (!(client->permissions & 1u << run_kind_permission(kind)))
+        return op_refuse_permission(node, call, client, "BeginRun", run_kind_permission(kind));
     return op_change(node->key_lane, sizeof(RunChange), &begin_run, node, call, client, parameters, NULL);
 }
 

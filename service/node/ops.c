@@ -61,7 +61,7 @@ enum {
     ROW(SignShare, NEED_LOGIN, SIGN, node_sign_share_input, node_sign_share_output, op_sign_share)
 
 /* The reason says what to type: what the client has, and this. */
-static int refuse_permission(Node *node, ServerCall *call, const Client *client, const char *method, NodePermission permission)
+int op_refuse_permission(Node *node, ServerCall *call, const Client *client, const char *method, NodePermission permission)
 {
     const Outcome denied = {.error = NODE_ERROR_PERMISSION_DENIED};
     char present[PERMISSIONS_TEXT_SIZE], wanted[PERMISSIONS_TEXT_SIZE];
@@ -87,7 +87,7 @@ static int serve(ServerCall *call, void *parameters, Node *node, const char *met
     if (who == LOCALLY && client->door == DOOR_GATE)
         return op_fail(call, NODE_ERROR_NOT_LOCAL, "only a caller on the node's own host may do this");
     if (who < NODE_PERMISSION_MAX && !(client->permissions & 1u << who))
-        return refuse_permission(node, call, client, method, (NodePermission)who);
+        return op_refuse_permission(node, call, client, method, (NodePermission)who);
     if (need >= NEED_HELLO && !client->hello)
         return op_fail(call, NODE_ERROR_HELLO_REQUIRED, "say Hello first");
     if (need >= NEED_LOGIN && !client->logged_in)

@@ -52,6 +52,8 @@ int op_store_made_share(Node *node, ServerCall *call, Client *client, const KeyI
 
 /* Reply with an error of the interface. */
 int op_fail(ServerCall *call, NodeError error, const char *format, ...) _printf_(3, 4);
+/* Reply that the client, which calls `method`, has no such permission. */
+int op_refuse_permission(Node *node, ServerCall *call, const Client *client, const char *method, NodePermission permission);
 /* Reply as the outcome says: its error, or success without parameters. */
 int op_answer(ServerCall *call, const Outcome *outcome);
 

@@ -21,6 +21,7 @@ struct RunKind {
     const RunRound *rounds; /* the last of them is run_confirmation */
     unsigned n_rounds;
     bool needs_approval;
+    NodePermission permission; /* that a client needs to begin it and to use what comes of it */
     /* The session is known: make what `state` is to hold. */
     int (*begin)(Run *run, Problem *problem);
     /* All but the confirmation is there: common header and share. */

@@ -218,6 +218,7 @@ const RunKind run_repair = {
     .rounds = rounds,
     .n_rounds = ELEMENTS(rounds),
     .needs_approval = true,
+    .permission = NODE_PERMISSION_GENERATE,
     .begin = begin,
     .finish = finish,
     .clear = clear,

@@ -25,6 +25,11 @@ bool run_kind_needs_approval(const RunKind *kind)
     return kind->needs_approval;
 }
 
+NodePermission run_kind_permission(const RunKind *kind)
+{
+    return kind->permission;
+}
+
 void run_messages_clear(RunMessages *messages)
 {
     for (size_t i = 0; i < messages->count; i++)

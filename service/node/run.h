@@ -29,6 +29,8 @@ typedef struct RunKind RunKind;
 
 /* Does it make shares of a key anew? Operators of k of the nodes that take part must have approved it then. */
 bool run_kind_needs_approval(const RunKind *kind);
+/* What a client must be permitted to begin it and to use what comes of it. */
+NodePermission run_kind_permission(const RunKind *kind);
 /* A row of the table of kinds, one for each NodeRunKind; NULL: there is none of that name. */
 const RunKind *run_kind_by_name(const char *name);
 

@@ -239,6 +239,24 @@ START_TEST(each_permission_is_needed_by_its_methods)
 }
 END_TEST
 
+/* Who could not retire the old shares makes no new ones. */
+START_TEST(a_refresh_needs_the_permission_to_destroy)
+{
+    _cleanup_test_node_ TestNode node = gate_node_of_token();
+    static const NodeBeginRunInput refresh = {.kind = (char *)"refresh", .key = SOME_KEY, .record = {.version = 1}};
+    const Guarded row = {"BeginRun", "destroy", &refresh};
+
+    ck_assert_int_eq(call_authorize(&node, "ns1", 1, 0, "list,sign,generate"), NODE_ERROR_NONE);
+
+    _cleanup_link_ Link *link = call_open_logged_in_as(&node, "ns1");
+
+    ck_assert_int_eq(call_guarded(link, &row), NODE_ERROR_PERMISSION_DENIED);
+    check_denied("destroy");
+    ck_assert_int_eq(call_authorize(&node, "ns1", 1, 0, "list,sign,generate,destroy"), NODE_ERROR_NONE);
+    ck_assert_int_eq(call_guarded(link, &row), NODE_ERROR_UNAVAILABLE);
+}
+END_TEST
+
 /* What a signer has, to the end: a signature, and no more. */
 START_TEST(a_signer_signs)
 {
@@ -501,6 +519,7 @@ static void add(TCase *cases)
     tcase_add_test(cases, wrong_pins_count_for_each_client);
     tcase_add_test(cases, refusals_are_summed_up);
     tcase_add_test(cases, failing_loads_are_summed_up);
+    tcase_add_test(cases, a_refresh_needs_the_permission_to_destroy);
     tcase_add_test(cases, a_client_has_so_many_connections);
     tcase_add_test(cases, passed_sockets_are_told_apart_by_name);
     tcase_add_test(cases, sockets_of_unknown_names_are_refused);
