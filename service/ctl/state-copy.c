@@ -9,10 +9,11 @@
 #include <sys/syscall.h>
 
 #include "base/array.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/text.h"
 
-#define TRIES 20
+#define PATIENCE (5 * MICROSECONDS_PER_SECOND) /* with a node that changes it */
 
 static void file_clear(StateFile *file)
 {
@@ -214,10 +215,12 @@ static int read_once(int state, StateCopy *ret_copy)
 int state_copy_read(const char *state, StateCopy *ret_copy, Problem *problem)
 {
     _cleanup_close_ int fd = open(state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int r = fd < 0 ? -errno : -EAGAIN;
+    const Microseconds deadline = clock_now() + PATIENCE;
+    int r;
 
-    for (unsigned i = 0; r == -EAGAIN && i < TRIES; i++)
-        r = read_once(fd, ret_copy);
+    do
+        r = fd < 0 ? -errno : read_once(fd, ret_copy);
+    while (r == -EAGAIN && clock_now() < deadline);
     if (r == -EAGAIN)
         return problem_set(problem, -EBUSY, "the state directory %s changes all the time: try again when the node is less busy", state);
     if (r == -E2BIG)
