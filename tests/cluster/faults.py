@@ -29,6 +29,8 @@ INTERFACE = "org.keyquorum.Node."
 WAIT = 30  # seconds: for what must come; nothing waits that long unless it is broken
 SKIPPED = 77
 
+ED25519 = "--algorithm", "ed25519"
+
 CKR_OK, CKR_DEVICE_ERROR, CKR_PIN_INCORRECT, CKR_FUNCTION_REJECTED = 0x0, 0x30, 0xA0, 0x200
 
 
@@ -103,16 +105,26 @@ def states(conf=None):
     return document["nodes"]
 
 
-def generate(label, status=0, conf=None):
+def generate(label, *options, status=0, conf=None):
     """Make a key: its id, or with another status what was said."""
-    out, log = kqctl("key", "generate", "--label", label, *pin(), status=status, conf=conf)
+    out, log = kqctl("key", "generate", "--label", label, *options, *pin(), status=status, conf=conf)
     return out.strip() if status == 0 else log
+
+
+def approve_refresh(quorum, key, indices):
+    for index in indices:
+        kqctl("node", "approve", "--refresh", key, "--yes", "--config", quorum.node(index).directory / "node.conf")
+
+
+def public_key(label):
+    """As the nodes in the quorum's own roster show it, in PEM."""
+    return kqctl("key", "show", label, "--pem")[0]
 
 
 def modulus(label):
     """Of the key with that label, as the nodes in the quorum's own roster show it."""
-    pem, _ = kqctl("key", "show", label, "--pem")
-    done = subprocess.run(["openssl", "rsa", "-pubin", "-noout", "-modulus"], input=pem, capture_output=True, text=True, check=True)
+    done = subprocess.run(["openssl", "rsa", "-pubin", "-noout", "-modulus"], input=public_key(label), capture_output=True, text=True,
+                          check=True)  # fmt: skip
     return int(done.stdout.split("=")[1], 16)
 
 
@@ -122,6 +134,16 @@ def verify(number, message, signature):
     size = (number.bit_length() + 7) // 8
     expected = b"\0\1" + b"\xff" * (size - 3 - len(info)) + b"\0" + info
     expect(pow(int.from_bytes(signature, "big"), 65537, number).to_bytes(size, "big") == expected, "the signature is wrong")
+
+
+def verify_ed25519(key, message, signature):
+    """With openssl, which knows nothing of shares."""
+    with tempfile.TemporaryDirectory() as directory:
+        files = [pathlib.Path(directory, name) for name in ("key", "message", "signature")]
+        for path, content in zip(files, (key.encode(), message, signature)):
+            path.write_bytes(content)
+        subprocess.run(["openssl", "pkeyutl", "-verify", "-rawin", "-pubin", "-inkey", files[0], "-in", files[1], "-sigfile", files[2]],
+                       check=True, stdout=subprocess.DEVNULL)  # fmt: skip
 
 
 def sign(label, number, conf=None):
@@ -179,6 +201,25 @@ class Signer:
         expect(rv == CKR_OK, f"C_Sign: {rv:#x}\n", self.log())
         verify(number, message.encode(), bytes.fromhex(answer[0]))
         return self.milliseconds
+
+
+class Ed25519Signer(Signer):
+    """It has found its Ed25519 key once, and signs with the handle that it has."""
+
+    def __init__(self, label, conf=None):
+        super().__init__(conf)
+        self.label, self.key = label, public_key(label)
+
+    def open(self):
+        expect(self.login() == CKR_OK, "C_Login failed")
+        expect(self.call("remember", self.label)[0] == CKR_OK, "the key is not found\n", self.log())
+        return self
+
+    def sign_on(self):
+        message = os.urandom(8).hex()
+        rv, answer = self.call("eddsa", message)
+        expect(rv == CKR_OK, f"C_Sign: {rv:#x}\n", self.log())
+        verify_ed25519(self.key, message.encode(), bytes.fromhex(answer[0]))
 
 
 # ---- varlink --------------------------------------------------------------------------------------------------------------------
@@ -331,7 +372,8 @@ class Gate(Node):
 def liar_process(lie, path, node_socket):
     path.unlink(missing_ok=True)
     with tempfile.TemporaryFile("w+") as log:
-        process = spawn([ROOT / "tests/liar", "--listen", path, "--to", node_socket, "--lie", lie], stderr=log)
+        command = sys.executable, ROOT / "tests/liar", "--listen", path, "--to", node_socket, "--lie", lie
+        process = spawn(command, stderr=log)
         try:
             until(lambda: path.exists() or process.poll() is not None, "tests/liar listens")
             yield
