@@ -369,10 +369,10 @@ class Gate(Node):
 
 
 @contextlib.contextmanager
-def liar_process(lie, path, node_socket):
+def liar_process(lie, answer, path, node_socket):
     path.unlink(missing_ok=True)
     with tempfile.TemporaryFile("w+") as log:
-        command = sys.executable, ROOT / "tests/liar", "--listen", path, "--to", node_socket, "--lie", lie
+        command = sys.executable, ROOT / "tests/liar", "--listen", path, "--to", node_socket, "--lie", lie, "--answer", answer
         process = spawn(command, stderr=log)
         try:
             until(lambda: path.exists() or process.poll() is not None, "tests/liar listens")
@@ -408,15 +408,15 @@ class Quorum:
         return self.new_conf(name, change(self.conf.read_text()))
 
     @contextlib.contextmanager
-    def liars(self, lie, *indices):
-        """tests/liar in front of some nodes: the roster that leads there."""
+    def liars(self, lie, *indices, answer=0):
+        """tests/liar in front of some nodes: the roster that leads there. `answer`: of a run, in which they lie about it."""
         text = self.conf.read_text()
         with contextlib.ExitStack() as stack:
             for index in indices:
-                node, path = self.node(index), self.directory / f"liar{index}.sock"
-                stack.enter_context(liar_process(lie, path, node.socket))
+                node, path = self.node(index), self.directory / f"liar{index}-{lie}.sock"
+                stack.enter_context(liar_process(lie, answer, path, node.socket))
                 text = text.replace(f"unix:{node.socket}\n", f"unix:{path}\n")
-            yield self.new_conf("liars", text)
+            yield self.new_conf(lie, text)
 
     def conf_without(self, index, conf=None):
         """A roster (else the quorum's own) in which a node cannot be reached."""
