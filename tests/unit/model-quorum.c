@@ -1,4 +1,4 @@
-#include "model-quorum.h"
+#include "model-internal.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -12,22 +12,6 @@
 
 Model model;
 
-typedef struct ModelReply {
-    NodeError error;
-    uint64_t number;
-    bool silent; /* the change was made, and the node is gone */
-} ModelReply;
-
-/* What a handler fills; it borrows from the model. */
-typedef union ModelOutput {
-    NodeStatusOutput status;
-    NodeListOutput list;
-    NodeGetKeyOutput key;
-    NodePartialSignOutput partial;
-} ModelOutput;
-
-typedef ModelReply (*ModelHandler)(ModelNode *node, unsigned index, const void *input, ModelOutput *output);
-
 /* ---- The models ------------------------------------------------------------------------------------------------------- */
 
 const char *const model_state_names[KEY_STATE_MAX] = {"pending", "active", "unusable", "destroyed"};
@@ -35,13 +19,12 @@ static uint8_t partial_memory[THRESHOLD_PARTIAL_SIZE_MAX];
 static NodeKeyEntry list_memory[NODE_LIST_MAX];
 static char revision_memory[32];
 
-static ModelReply fails(NodeError error)
+ModelReply model_fails(NodeError error)
 {
     return (ModelReply){.error = error};
 }
 
-/* A durable change is made. */
-static ModelReply changed(ModelNode *node)
+ModelReply model_changed(ModelNode *node)
 {
     node->revision++;
     node->changes++;
@@ -174,9 +157,9 @@ static ModelReply get_key(ModelNode *node, unsigned index, const void *input, Mo
 
     node->gets++;
     if (node->ill)
-        return fails(NODE_ERROR_UNAVAILABLE);
+        return model_fails(NODE_ERROR_UNAVAILABLE);
     if (!key || key->state == KEY_DESTROYED)
-        return fails(key ? NODE_ERROR_KEY_DESTROYED : NODE_ERROR_UNKNOWN_KEY);
+        return model_fails(key ? NODE_ERROR_KEY_DESTROYED : NODE_ERROR_UNKNOWN_KEY);
     output->key = (NodeGetKeyOutput){key->common, key->activation};
     if (node->all_pending)
         output->key.activation = (Bytes){0};
@@ -196,18 +179,18 @@ static ModelReply prepare_key(ModelNode *node, unsigned index, const void *input
     ModelKey *key;
 
     if (node->full)
-        return fails(NODE_ERROR_UNAVAILABLE);
+        return model_fails(NODE_ERROR_UNAVAILABLE);
     ck_assert_msg(sealed_share_decode(&prepare->sealed, &sealed, &problem) == 0, "%s", problem.text);
     ck_assert_uint_eq(sealed.index, index);
     ck_assert_int_eq(sealed_share_open(&sealed, node->sealing_key, &share), 0);
     ck_assert(secret_equal(share, sealed.header.parameters.algorithm == THRESHOLD_RSA ? dealt : model.ed25519_shares[index - 1]));
     key = model_key_find(node, &sealed.id);
     if (key)
-        return fails(key->state == KEY_DESTROYED ? NODE_ERROR_KEY_DESTROYED : NODE_ERROR_KEY_EXISTS);
+        return model_fails(key->state == KEY_DESTROYED ? NODE_ERROR_KEY_DESTROYED : NODE_ERROR_KEY_EXISTS);
     key = model_key_insert(node, &sealed.id);
     key->common = bytes_take(&sealed.common);
     ck_assert_int_eq(key_record_of(&prepare->record, &key->record), 0);
-    return changed(node);
+    return model_changed(node);
 }
 
 static ModelReply activate_key(ModelNode *node, unsigned index, const void *input, ModelOutput *output)
@@ -220,16 +203,16 @@ static ModelReply activate_key(ModelNode *node, unsigned index, const void *inpu
     if (node->deaf || node->all_pending)
         return (ModelReply){0};
     if (!key)
-        return fails(error);
+        return model_fails(error);
     if (key_core_new(model.quorum.roster, &key->id, &key->common, &activate->activation, &core, NULL) != 0)
-        return fails(NODE_ERROR_INVALID_ACTIVATION);
+        return model_fails(NODE_ERROR_INVALID_ACTIVATION);
     if (key->state == KEY_ACTIVE)
         return (ModelReply){0};
     if (node->full)
-        return fails(NODE_ERROR_UNAVAILABLE);
+        return model_fails(NODE_ERROR_UNAVAILABLE);
     ck_assert_int_eq(bytes_copy(activate->activation.data, activate->activation.size, &key->activation), 0);
     key->state = KEY_ACTIVE;
-    return changed(node);
+    return model_changed(node);
 }
 
 static ModelReply discard_key(ModelNode *node, unsigned index, const void *input, ModelOutput *output)
@@ -239,11 +222,11 @@ static ModelReply discard_key(ModelNode *node, unsigned index, const void *input
     ModelKey *key = usable_key(node, &discard->key, &error);
 
     if (!key)
-        return fails(error);
+        return model_fails(error);
     if (key->state == KEY_ACTIVE)
-        return fails(NODE_ERROR_KEY_ACTIVE);
+        return model_fails(NODE_ERROR_KEY_ACTIVE);
     model_key_remove(node, key);
-    return changed(node);
+    return model_changed(node);
 }
 
 static ModelReply set_record(ModelNode *node, unsigned index, const void *input, ModelOutput *output)
@@ -256,7 +239,7 @@ static ModelReply set_record(ModelNode *node, unsigned index, const void *input,
     if (node->deaf)
         return (ModelReply){0};
     if (!key)
-        return fails(error);
+        return model_fails(error);
     held = key_record_borrow(&key->record);
     if (record_compare(&set->record, &held) == 0)
         return (ModelReply){0};
@@ -264,7 +247,7 @@ static ModelReply set_record(ModelNode *node, unsigned index, const void *input,
         return (ModelReply){.error = NODE_ERROR_STALE_VERSION, .number = held.version};
     key_record_clear(&key->record);
     ck_assert_int_eq(key_record_of(&set->record, &key->record), 0);
-    return changed(node);
+    return model_changed(node);
 }
 
 /* Is there another of the same public key, a later generation or not, in that state? */
@@ -294,12 +277,12 @@ static ModelReply destroy_key(ModelNode *node, unsigned index, const void *input
     if (node->deaf || (key && key->state == KEY_DESTROYED))
         return (ModelReply){0};
     if (key && has_other(node, key, KEY_PENDING, false))
-        return fails(NODE_ERROR_REJECTED);
+        return model_fails(NODE_ERROR_REJECTED);
     if (!key)
         key = model_key_insert(node, &id);
     key_clear(key);
     *key = (ModelKey){.id = id, .state = KEY_DESTROYED};
-    return changed(node);
+    return model_changed(node);
 }
 
 static ModelReply retire_key(ModelNode *node, unsigned index, const void *input, ModelOutput *output)
@@ -309,9 +292,9 @@ static ModelReply retire_key(ModelNode *node, unsigned index, const void *input,
     ModelKey *key = model_key_find(node, &id);
 
     if (!key)
-        return fails(NODE_ERROR_UNKNOWN_KEY);
+        return model_fails(NODE_ERROR_UNKNOWN_KEY);
     if (key->state != KEY_DESTROYED && !has_other(node, key, KEY_ACTIVE, true))
-        return fails(NODE_ERROR_REJECTED);
+        return model_fails(NODE_ERROR_REJECTED);
     return destroy_key(node, index, input, output);
 }
 
@@ -325,7 +308,7 @@ static ModelReply partial_sign(ModelNode *node, unsigned index, const void *inpu
     Digest digest;
 
     if (!usable_key(node, &sign->key, &error))
-        return fails(error);
+        return model_fails(error);
     ck_assert_int_eq(digest_set(hash_from_name(sign->hash), sign->digest.data, sign->digest.size, &digest), 0);
     ck_assert_int_eq(threshold_key_base(threshold, &digest, partial_memory), 0);
     ck_assert_int_eq(threshold_key_power(threshold, share, partial_memory, partial_memory), 0);
@@ -340,9 +323,9 @@ static ModelReply init_token(ModelNode *node, unsigned index, const void *input,
 
     ck_assert(init->reset_pin);
     if (init->pin_version < node->pin_version)
-        return fails(NODE_ERROR_STALE_VERSION);
+        return model_fails(NODE_ERROR_STALE_VERSION);
     node->pin_version = init->pin_version;
-    return changed(node);
+    return model_changed(node);
 }
 
 static const struct {
@@ -362,6 +345,9 @@ static const struct {
     {"RetireKey", ASK_LOGGED_IN, retire_key, NODE_PERMISSION_DESTROY},
     {"DestroyKey", ASK_LOGGED_IN, destroy_key, NODE_PERMISSION_DESTROY},
     {"PartialSign", ASK_LOGGED_IN, partial_sign, NODE_PERMISSION_SIGN},
+    {"BeginRun", ASK_LOGGED_IN, model_begin_run, NODE_PERMISSION_GENERATE},
+    {"ContinueRun", ASK_LOGGED_IN, model_continue_run, NODE_PERMISSION_GENERATE},
+    {"EndRun", ASK_LOGGED_IN, model_end_run, NODE_PERMISSION_GENERATE},
 };
 
 /* ---- quorum/ask.h and what else the modules want of their quorum ------------------------------------------------------------ */
@@ -455,7 +441,7 @@ static void call_model(unsigned index, AskConnection connection, const char *met
     received = through_wire(input_layout, input);
     if (node->withheld & 1u << handlers[i].permission) {
         node->denied++;
-        reply = fails(NODE_ERROR_PERMISSION_DENIED);
+        reply = model_fails(NODE_ERROR_PERMISSION_DENIED);
     } else {
         reply = handlers[i].handler(node, index, received, &output);
     }

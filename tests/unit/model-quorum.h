@@ -28,6 +28,8 @@ typedef struct ModelNode {
     bool full;               /* refuses to store shares and activations */
     bool asleep;             /* makes a change, and does not answer any more */
     bool ill;                /* answers GetKey with an error */
+    unsigned over_at;        /* lie: says at this step of a run that it is over, and has stored nothing; 0: at the last */
+    uint8_t other_header;    /* lie: shows in the end of a run a header that only nodes with the same number show; 0: the key's */
     unsigned withheld;       /* permissions that the client has not: bit mask of NodePermission */
     unsigned denied;         /* calls answered with PermissionDenied */
     Microseconds slow;       /* takes so long for each answer; if the client does not wait so long, nothing is done and none comes */
@@ -39,6 +41,7 @@ typedef struct ModelNode {
     Secret *sealing_key;
     unsigned pages, gets, changes; /* ListKeys with a list, GetKey, durable changes answered */
     unsigned tests;                /* signatures that it took part in with an Ed25519 key */
+    unsigned run_step;             /* the next one of the run that is under way; 0: none is */
 } ModelNode;
 
 typedef struct Model {
@@ -46,6 +49,7 @@ typedef struct Model {
     const TestKey *key;                          /* whose shares the nodes have */
     Secret *ed25519_shares[THRESHOLD_NODES_MAX]; /* of the only Ed25519 key that they take; the test's */
     ModelNode nodes[THRESHOLD_NODES_MAX];
+    const Bytes *run_header; /* of the key that runs make; the test's */
     bool logged_in;
     Microseconds waited; /* the time that slow nodes have taken: clock_now() is so far ahead of the real time */
     unsigned steps;      /* taken so far */
@@ -58,6 +62,8 @@ typedef struct Model {
 } Model;
 
 extern Model model;
+
+#define MODEL_RUN_STEPS 4
 
 /* n models and a logged-in client that knows nothing. */
 void model_start(const TestKey *key);
