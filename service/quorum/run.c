@@ -189,22 +189,58 @@ static const Bytes *agreed_header(const Relay *relay)
     return best;
 }
 
+static unsigned first_of(NodeSet nodes)
+{
+    unsigned index = 1;
+
+    while (!(nodes & NODE_SET_OF(index)))
+        index++;
+    return index;
+}
+
+/* The nodes `done` have come to the same end, and others not. The one that lies is with the fewer. */
+static int name_wrong(const Relay *relay, NodeSet done, Problem *problem)
+{
+    const NodeSet others = relay->nodes & ~done;
+    const unsigned other = first_of(others);
+    char names[NODE_NAMES_SIZE];
+    NodeSet elsewhere = 0;
+
+    for (unsigned i = 1; i <= THRESHOLD_NODES_MAX; i++)
+        if (others & NODE_SET_OF(i) && header_of(relay, i))
+            elsewhere |= NODE_SET_OF(i);
+    if (node_set_count(done) > node_set_count(others))
+        return wrong(relay, other, header_of(relay, other) ? "comes to another key than the others" : "is not done when others are",
+                     problem);
+    if (node_set_count(done) < node_set_count(others) && elsewhere == 0)
+        return wrong(relay, first_of(done), "says that it is done when others are not", problem);
+    steps_name_nodes(relay->quorum, relay->nodes, names);
+    return problem_set(problem, QUORUM_E_SIGNATURE,
+                       "Nodes %s do not come to the same end, and nothing tells which of them lies ('kqctl sync --discard-pending' removes "
+                       "what they may have stored)",
+                       names);
+}
+
+/* The nodes with the header that is followed or, if none is, with the first that is shown. */
+static NodeSet find_done(const Relay *relay, const Bytes *agreed)
+{
+    for (unsigned i = 1; !agreed && i <= THRESHOLD_NODES_MAX; i++)
+        agreed = header_of(relay, i);
+    return agreed ? agreeing(relay, agreed) : 0;
+}
+
 /* Who has come to the end, and with what. Of those that did not answer nobody knows, if others have. */
 static int take_end(const Relay *relay, RunEnd *end, Problem *problem)
 {
     const Bytes *agreed = agreed_header(relay);
+    const NodeSet done = find_done(relay, agreed);
     int r = agreed ? bytes_copy(agreed->data, agreed->size, &end->header) : 0;
 
     if (r < 0)
         return r;
     if (agreed)
         end->stored = relay->nodes;
-    for (unsigned i = 1; i <= THRESHOLD_NODES_MAX; i++)
-        if (header_of(relay, i) && !agreed)
-            return wrong(relay, i, "says that it is done when others are not", problem);
-        else if (header_of(relay, i) && !bytes_equal(header_of(relay, i), agreed))
-            return wrong(relay, i, "comes to another key than the others", problem);
-    return 0;
+    return done == 0 || done == relay->nodes ? 0 : name_wrong(relay, done, problem);
 }
 
 static int steps(Relay *relay, RunEnd *end, Problem *problem)
@@ -214,12 +250,8 @@ static int steps(Relay *relay, RunEnd *end, Problem *problem)
 
         if (r != 0 || taken != 0)
             return r != 0 ? r : taken;
-        if (end->header.size == 0)
-            continue;
-        for (unsigned i = 1; i <= THRESHOLD_NODES_MAX; i++)
-            if (relay->nodes & NODE_SET_OF(i) && !header_of(relay, i))
-                return wrong(relay, i, "is not done when others are", problem);
-        return 0;
+        if (end->header.size > 0)
+            return 0;
     }
     return problem_set(problem, QUORUM_E_SIGNATURE, "The nodes do not come to an end");
 }

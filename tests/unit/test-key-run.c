@@ -152,6 +152,43 @@ START_TEST(equally_many_are_not_followed)
 }
 END_TEST
 
+/* ---- Where all nodes are needed to sign: there each counts -----------------------------------------------------------------------------
+ */
+
+static void restart_with(const TestKey *key)
+{
+    stop_run();
+    start_with(key);
+}
+
+START_TEST(who_is_done_early_is_named_among_all)
+{
+    restart_with(&rsa2048_16_of_16);
+    model.nodes[_i - 1].over_at = 2;
+    model.nodes[_i - 1].other_header = 1;
+    check_fails(QUORUM_E_SIGNATURE, NODE_SET_OF(_i), "says that it is done when others are not");
+    check_nothing_left(ALL);
+}
+END_TEST
+
+START_TEST(who_comes_to_another_key_is_named_among_all)
+{
+    restart_with(&rsa2048_16_of_16);
+    model.nodes[_i - 1].other_header = 1;
+    check_fails(QUORUM_E_SIGNATURE, NODE_SET_OF(_i), "comes to another key than the others");
+    check_nothing_left(ALL);
+}
+END_TEST
+
+START_TEST(of_two_nodes_nobody_can_tell_which_lies)
+{
+    restart_with(&rsa2048_2_of_2);
+    model.nodes[_i % 2].other_header = 1;
+    model.nodes[_i % 2].over_at = _i < 2 ? 0 : 3;
+    check_fails(QUORUM_E_SIGNATURE, ALL, "node1 (1), node2 (2) do not come to the same end");
+}
+END_TEST
+
 static void add(TCase *cases)
 {
     tcase_add_checked_fixture(cases, start_run, stop_run);
@@ -162,6 +199,9 @@ static void add(TCase *cases)
     tcase_add_loop_test(cases, who_is_not_done_is_named, 1, 6);
     tcase_add_loop_test(cases, what_no_honest_node_shows_is_not_followed, 1, 3);
     tcase_add_loop_test(cases, equally_many_are_not_followed, 0, 3);
+    tcase_add_loop_test(cases, who_is_done_early_is_named_among_all, 1, 4);
+    tcase_add_loop_test(cases, who_comes_to_another_key_is_named_among_all, 1, 4);
+    tcase_add_loop_test(cases, of_two_nodes_nobody_can_tell_which_lies, 0, 4);
 }
 
 UNIT_MAIN("key-run", add)
