@@ -155,6 +155,35 @@ START_TEST(nothing_is_retired_before_all_have_the_next)
 }
 END_TEST
 
+/* A later generation that fewer nodes show than k, by one or by two of them, counts for nothing: it keeps no old shares, */
+START_TEST(liars_keep_no_old_generation)
+{
+    const KeyId old = model_generation_put(ALL, 0, KEY_ACTIVE, "zone"), new = model_generation_put(ALL, 1, KEY_ACTIVE, "zone");
+    Problem problem = PROBLEM_INIT;
+
+    (void)model_generation_put(NODE_SET_OF(_i % 5 + 1) | NODE_SET_OF(_i / 5 + 1), 2, KEY_ACTIVE, "liars");
+    ck_assert_msg(quorum_retire(&model.quorum, &old, &problem) == 0, "%s", problem.text);
+    check_only(&new, &old);
+    check_shown(1);
+}
+END_TEST
+
+/* and has none destroyed. */
+START_TEST(liars_retire_nothing)
+{
+    const KeyId old = model_generation_put(ALL, 0, KEY_ACTIVE, "zone");
+    const NodeSet liars = NODE_SET_OF(_i % 5 + 1) | NODE_SET_OF(_i / 5 + 1);
+
+    (void)model_generation_put(liars, 1, KEY_ACTIVE, "liars");
+    ck_assert_int_eq(quorum_retire(&model.quorum, &old, NULL), QUORUM_E_UNKNOWN_KEY);
+    (void)sync_nodes(true);
+    for (unsigned i = 0; i < 5; i++)
+        ck_assert_int_eq(model_key_find(&model.nodes[i], &old)->state, KEY_ACTIVE);
+    check_shown(0);
+    check_signs();
+}
+END_TEST
+
 /* Labels and ids that were changed while the old generation was shown go to the new one. */
 START_TEST(records_come_along)
 {
@@ -269,6 +298,8 @@ static void add(TCase *cases)
     tcase_add_loop_test(cases, dies_while_retiring, 1, 11);
     tcase_add_test(cases, a_generation_is_retired);
     tcase_add_loop_test(cases, nothing_is_retired_before_all_have_the_next, 0, 3);
+    tcase_add_loop_test(cases, liars_keep_no_old_generation, 0, 25);
+    tcase_add_loop_test(cases, liars_retire_nothing, 0, 25);
     tcase_add_loop_test(cases, records_come_along, 0, 2);
     tcase_add_test(cases, changes_go_to_what_is_shown);
     tcase_add_test(cases, whoever_has_the_old_one_finds_the_new_one);
