@@ -1,68 +1,8 @@
 /* Runs of real nodes: keys that they make, and what is left of a run that does not come to its end. */
 #include "base/clock.h"
-#include "base/crypto.h"
-#include "run-fixture.h"
-#include "threshold/frost.h"
+#include "run-keys.h"
 
 /* ---- Keys ---- */
-
-/* The nodes whose bits are set sign the key's activation statement, all that it signs yet. */
-static void sign_with(const TestToken *token, const KeyId *id, const ThresholdKey *key, uint32_t nodes,
-                      uint8_t ret_signature[FROST_SIGNATURE_SIZE])
-{
-    static const char label[] = "keyquorum activate v1";
-    const Bytes parts[] = {{(uint8_t *)label, sizeof(label) - 1}, {(uint8_t *)(uintptr_t)id->bytes, KEY_ID_SIZE}};
-    uint8_t hash[32], statement[THRESHOLD_STATEMENT_SIZE_MAX], list[NODE_INDEX_MAX * FROST_COMMITMENT_SIZE];
-    FrostPartial partials[NODE_INDEX_MAX];
-    unsigned n = 0;
-    Digest digest;
-
-    ck_assert_int_eq(crypto_sha256(parts, ELEMENTS(parts), hash), 0);
-    ck_assert_int_eq(digest_set(HASH_SHA256, hash, sizeof(hash), &digest), 0);
-
-    const size_t size = threshold_statement(&digest, statement);
-
-    for (unsigned i = 0; i < token->n; i++) {
-        const NodeGetCommitmentsInput input = {parts[1], 1};
-        NodeCommitmentsOutput output = {0};
-
-        if (!(nodes & 1U << i))
-            continue;
-        call_well(token->links[i], "GetCommitments", &input, &output);
-        ck_assert_uint_eq(output.commitments.size, FROST_COMMITMENT_SIZE);
-        memcpy(list + n++ * FROST_COMMITMENT_SIZE, output.commitments.data, FROST_COMMITMENT_SIZE);
-        message_clear(&node_commitments_output, &output);
-    }
-    ck_assert_uint_eq(n, token->k);
-    n = 0;
-    for (unsigned i = 0; i < token->n; i++) {
-        const NodeSignShareInput input = {parts[1], {statement, size}, {list, token->k * FROST_COMMITMENT_SIZE}, 0};
-        NodeSignShareOutput output = {0};
-
-        if (!(nodes & 1U << i))
-            continue;
-        call_well(token->links[i], "SignShare", &input, &output);
-        frost_partial_read(output.partial.data, i + 1, &partials[n++]);
-        message_clear(&node_sign_share_output, &output);
-    }
-    ck_assert_int_eq(frost_combine(threshold_key_frost(key), statement, size, partials, ret_signature), 0);
-    ck_assert_int_eq(threshold_key_verify_message(key, statement, size, ret_signature, FROST_SIGNATURE_SIZE), 0);
-}
-
-static ThresholdKey *key_of(const Bytes *common, const TestToken *token, unsigned generation)
-{
-    _cleanup_header_ Header header = {0};
-    Problem problem = PROBLEM_INIT;
-    ThresholdKey *key = NULL;
-
-    ck_assert_msg(header_decode(common, &header, &problem) == 0, "%s", problem.text);
-    ck_assert_uint_eq(header.parameters.algorithm, THRESHOLD_ED25519);
-    ck_assert_uint_eq(header.parameters.n, token->n);
-    ck_assert_uint_eq(header.parameters.k, token->k);
-    ck_assert_uint_eq(header.generation, generation);
-    ck_assert_int_eq(threshold_key_new(&header.parameters, &header.public_key, &header.verification, &key, &problem), 0);
-    return key;
-}
 
 static void assert_nothing_there(const TestToken *token)
 {
@@ -78,11 +18,11 @@ static void try_quorums(const TestToken *token, const KeyId *id, const Threshold
 
     for (uint32_t nodes = 1; token->n <= 5 && nodes <= all; nodes++)
         if ((unsigned)__builtin_popcount(nodes) == token->k)
-            sign_with(token, id, key, nodes, signature);
+            run_sign_with(token, id, key, nodes, signature);
     for (unsigned i = 0; token->n > 5 && i < token->n; i++) {
         const uint32_t window = ((1U << token->k) - 1) << i;
 
-        sign_with(token, id, key, (window | window >> token->n) & all, signature);
+        run_sign_with(token, id, key, (window | window >> token->n) & all, signature);
     }
 }
 
@@ -102,7 +42,7 @@ static void make_key(unsigned n, unsigned k)
     const KeyId id = run_finish(&run);
 
     fprintf(stderr, "# %u-of-%u: made in %.1f ms, one node after the other\n", k, n, (double)(clock_now() - start) / 1000);
-    key = key_of(&run.said[0].header, &token, 1);
+    key = run_key_of(&run.said[0].header, &token, 1);
     for (unsigned i = 0; i < n; i++) {
         ck_assert_str_eq(call_key_state(token.links[i], &id), "pending");
         ck_assert_uint_eq(test_node_count_files(&token.nodes[i], ".share"), 1);
@@ -113,7 +53,7 @@ static void make_key(unsigned n, unsigned k)
     test_node_restart(&token.nodes[0]);
     token_connect(&token);
     ck_assert_str_eq(call_key_state(token.links[0], &id), "pending");
-    sign_with(&token, &id, key, (1U << k) - 1, signature);
+    run_sign_with(&token, &id, key, (1U << k) - 1, signature);
 }
 
 START_TEST(two_of_three)
@@ -157,47 +97,6 @@ END_TEST
 
 /* ---- Refresh ---- */
 
-static NodeError approve(const TestToken *token, unsigned index, const KeyId *id)
-{
-    const NodeApprovalInput input = {.kind = (char *)"refresh", .key = {(uint8_t *)(uintptr_t)id->bytes, KEY_ID_SIZE}};
-    _cleanup_link_ Link *link = call_open(&token->nodes[index - 1]);
-
-    return call(link, "ApproveRun", &input, NULL);
-}
-
-static NodeBeginRunInput refresh_input(const KeyId *id)
-{
-    return (NodeBeginRunInput){
-        .kind = (char *)"refresh",
-        .key = {(uint8_t *)(uintptr_t)id->bytes, KEY_ID_SIZE},
-        .record = test_record(1, "made"),
-    };
-}
-
-static KeyId make_active(TestToken *token)
-{
-    _cleanup_test_run_ TestRun run = run_begin(token, "made");
-    _cleanup_threshold_key_ ThresholdKey *key = NULL;
-    uint8_t activation[FROST_SIGNATURE_SIZE];
-    const KeyId id = run_finish(&run);
-
-    key = key_of(&run.said[0].header, token, 1);
-    sign_with(token, &id, key, (1U << token->k) - 1, activation);
-    for (unsigned i = 0; i < token->n; i++)
-        ck_assert_int_eq(call_activate(token->links[i], &id, activation, sizeof(activation)), NODE_ERROR_NONE);
-    return id;
-}
-
-static TestRun begin_refresh(TestToken *token, const KeyId *id)
-{
-    const NodeBeginRunInput input = refresh_input(id);
-    TestRun run = {.token = token};
-
-    for (unsigned i = 1; i <= token->n; i++)
-        ck_assert_msg(run_begin_at(&run, i, &input) == NODE_ERROR_NONE, "node %u: %s", i, run.words[i - 1]);
-    return run;
-}
-
 START_TEST(a_refresh_needs_approval_and_makes_the_next_generation)
 {
     _cleanup_token_ TestToken token;
@@ -205,24 +104,24 @@ START_TEST(a_refresh_needs_approval_and_makes_the_next_generation)
 
     token_start(3, 2, &token);
 
-    const KeyId old = make_active(&token);
+    const KeyId old = run_make_active(&token);
     _cleanup_test_run_ TestRun run = {.token = &token};
 
     /* One operator is too few; and a run that failed uses nothing up. */
-    ck_assert_int_eq(approve(&token, 1, &old), NODE_ERROR_NONE);
-    run = begin_refresh(&token, &old);
+    ck_assert_int_eq(run_approve(&token, 1, &old), NODE_ERROR_NONE);
+    run = run_begin_refresh(&token, &old);
     run_step_all(&run);
     for (unsigned i = 0; i < 3; i++) {
         ck_assert_int_eq(run.errors[i], NODE_ERROR_RUN_FAILED);
         ck_assert_msg(strstr(run.words[i], "kqctl node approve"), "%s", run.words[i]);
     }
     run_clear(&run);
-    ck_assert_int_eq(approve(&token, 3, &old), NODE_ERROR_NONE);
-    run = begin_refresh(&token, &old);
+    ck_assert_int_eq(run_approve(&token, 3, &old), NODE_ERROR_NONE);
+    run = run_begin_refresh(&token, &old);
 
     const KeyId fresh = run_finish(&run);
 
-    key = key_of(&run.said[0].header, &token, 2);
+    key = run_key_of(&run.said[0].header, &token, 2);
     try_quorums(&token, &fresh, key);
     for (unsigned i = 0; i < 3; i++) {
         ck_assert_str_eq(call_key_state(token.links[i], &fresh), "pending");
@@ -232,7 +131,7 @@ START_TEST(a_refresh_needs_approval_and_makes_the_next_generation)
     for (unsigned i = 0; i < 3; i++)
         ck_assert_int_eq(call_key(token.links[i], "DiscardKey", &fresh), NODE_ERROR_NONE);
     run_clear(&run);
-    run = begin_refresh(&token, &old);
+    run = run_begin_refresh(&token, &old);
     run_step_all(&run);
     ck_assert_int_eq(run.errors[0], NODE_ERROR_RUN_FAILED);
     ck_assert_msg(strstr(run.words[0], "operators of 0 of the nodes"), "%s", run.words[0]);
@@ -263,13 +162,13 @@ START_TEST(an_approval_serves_once)
 
     token_start(3, 2, &token);
 
-    const KeyId old = make_active(&token);
+    const KeyId old = run_make_active(&token);
     _cleanup_test_run_ TestRun a = {.token = &token}, b = {.token = &token};
 
     for (unsigned i = 1; i <= 3; i++)
-        ck_assert_int_eq(approve(&token, i, &old), NODE_ERROR_NONE);
-    a = begin_refresh(&token, &old);
-    b = begin_refresh(&token, &old);
+        ck_assert_int_eq(run_approve(&token, i, &old), NODE_ERROR_NONE);
+    a = run_begin_refresh(&token, &old);
+    b = run_begin_refresh(&token, &old);
     run_step_well(&a);
     run_step_well(&b);
     run_step_well(&a); /* the parts */
@@ -277,7 +176,7 @@ START_TEST(an_approval_serves_once)
     for (unsigned i = 1; i <= 3; i++)
         assert_gave_nothing(&b, i, "operator had approved was used for another run");
     run_clear(&b);
-    b = begin_refresh(&token, &old);
+    b = run_begin_refresh(&token, &old);
     run_step_all(&b);
     for (unsigned i = 1; i <= 3; i++)
         assert_gave_nothing(&b, i, "operators of 0 of the nodes");
@@ -296,19 +195,19 @@ START_TEST(an_approval_can_be_withdrawn_from_a_run)
 
     token_start(3, 2, &token);
 
-    const KeyId old = make_active(&token);
+    const KeyId old = run_make_active(&token);
     const NodeApprovalInput withdrawn = {.kind = (char *)"refresh", .key = {(uint8_t *)(uintptr_t)old.bytes, KEY_ID_SIZE}};
     _cleanup_link_ Link *host = call_open(&token.nodes[0]);
     _cleanup_test_run_ TestRun run = {.token = &token};
 
-    ck_assert_int_eq(approve(&token, 1, &old), NODE_ERROR_NONE);
-    ck_assert_int_eq(approve(&token, 3, &old), NODE_ERROR_NONE);
-    run = begin_refresh(&token, &old);
+    ck_assert_int_eq(run_approve(&token, 1, &old), NODE_ERROR_NONE);
+    ck_assert_int_eq(run_approve(&token, 3, &old), NODE_ERROR_NONE);
+    run = run_begin_refresh(&token, &old);
     run_step_well(&run);
     for (unsigned i = 1; i <= 3; i++)
         ck_assert_int_eq(run_end_at(&run, i), NODE_ERROR_NONE);
     run_clear(&run);
-    run = begin_refresh(&token, &old);
+    run = run_begin_refresh(&token, &old);
     run_step_well(&run);
     ck_assert_int_eq(call(host, "WithdrawApproval", &withdrawn, NULL), NODE_ERROR_NONE);
     run_step_all(&run);
@@ -327,12 +226,12 @@ START_TEST(a_key_that_was_destroyed_is_not_refreshed)
 
     token_start(3, 2, &token);
 
-    const KeyId old = make_active(&token);
+    const KeyId old = run_make_active(&token);
     _cleanup_test_run_ TestRun run = {.token = &token};
 
     for (unsigned i = 1; i <= 3; i++)
-        ck_assert_int_eq(approve(&token, i, &old), NODE_ERROR_NONE);
-    run = begin_refresh(&token, &old);
+        ck_assert_int_eq(run_approve(&token, i, &old), NODE_ERROR_NONE);
+    run = run_begin_refresh(&token, &old);
     for (unsigned round = 0; round < 3; round++)
         run_step_well(&run);
     ck_assert_int_eq(call_key(token.links[0], "DestroyKey", &old), NODE_ERROR_NONE);
