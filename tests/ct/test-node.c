@@ -2,26 +2,8 @@
  * Is the time of what a node does with its share and its nonces independent of them, from where the share is read to where the answer is
  * sent? A real node, all of it, under valgrind (watched-node.c; the idea is told in ct-frost.c).
  */
-#include <limits.h>
-#include <signal.h>
-#include <sys/wait.h>
-
 #include "share-fixture.h"
-
-static void print_complaints(const TestNode *node)
-{
-    char path[PATH_MAX], line[1024];
-
-    test_node_path(node, "log", path);
-
-    _cleanup_fclose_ FILE *file = fopen(path, "re");
-
-    ck_assert_ptr_nonnull(file);
-    while (fgets(line, sizeof(line), file))
-        if (strncmp(line, "==", 2) == 0)
-            (void)printf("# %s", line);
-    (void)fflush(stdout);
-}
+#include "watched.h"
 
 /* Sign, and return how the node ends. */
 static int sign_with_a_watched_node(void)
@@ -49,18 +31,13 @@ static int sign_with_a_watched_node(void)
         signing.commitments[0] = call_commitment(link, &key);
         ck_assert_int_eq(call_share_of(link, &key.id, &signing.request, 2, 0, &output), NODE_ERROR_REJECTED);
     }
-
-    const int status = test_node_stop(&node, SIGTERM);
-
-    ck_assert(WIFEXITED(status));
-    print_complaints(&node);
-    return WEXITSTATUS(status);
+    return watched_stop(&node);
 }
 
 START_TEST(a_leak_made_on_purpose_is_seen)
 {
-    ck_assert_int_eq(setenv("CT_LEAK", "1", 1), 0);
-    ck_assert_int_eq(sign_with_a_watched_node(), 99);
+    ck_assert_int_eq(setenv("CT_LEAK", "scalar", 1), 0);
+    ck_assert_int_eq(sign_with_a_watched_node(), WATCHED_COMPLAINS);
 }
 END_TEST
 
