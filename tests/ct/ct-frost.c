@@ -5,11 +5,11 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <valgrind/memcheck.h>
 
 #include "base/crypto.h"
 #include "threshold/frost-dkg.h"
 #include "threshold/frost-repair.h"
+#include "watching.h"
 
 #define N       3
 #define K       2
@@ -23,25 +23,9 @@
         }                                                                                                                                  \
     } while (0)
 
-int __real_crypto_random_kernel(void *ret_data, size_t size);
-int __wrap_crypto_random_kernel(void *ret_data, size_t size);
-void __real_ed25519_multiply_base(const Ed25519Scalar *scalar, Ed25519Point *ret_product);
-void __wrap_ed25519_multiply_base(const Ed25519Scalar *scalar, Ed25519Point *ret_product);
-bool __real_ed25519_scalar_is_canonical(const Ed25519Scalar *scalar);
-bool __wrap_ed25519_scalar_is_canonical(const Ed25519Scalar *scalar);
-
-/* Whatever is drawn is secret. */
-int __wrap_crypto_random_kernel(void *ret_data, size_t size)
-{
-    int r = __real_crypto_random_kernel(ret_data, size);
-
-    (void)VALGRIND_MAKE_MEM_UNDEFINED(ret_data, size);
-    return r;
-}
-
 static void hide(Secret *secret)
 {
-    (void)VALGRIND_MAKE_MEM_UNDEFINED(secret_data(secret), secret_size(secret));
+    HIDE(secret_data(secret), secret_size(secret));
 }
 
 /* Does memcheck watch it? What is asked so is no error itself. */
@@ -55,29 +39,12 @@ static bool is_hidden(const Secret *secret)
 
 static void show(const void *data, size_t size)
 {
-    (void)VALGRIND_MAKE_MEM_DEFINED(data, size);
+    SHOW(data, size);
 }
 
 static void show_bytes(const Bytes *bytes)
 {
     show(bytes->data, bytes->size);
-}
-
-/* Products of B are public wherever they are made: commitments, verification values, a node's term of R, and what is compared with these.
- */
-void __wrap_ed25519_multiply_base(const Ed25519Scalar *scalar, Ed25519Point *ret_product)
-{
-    __real_ed25519_multiply_base(scalar, ret_product);
-    show(ret_product, sizeof(*ret_product));
-}
-
-/* The answer is public: if it is no, what was asked about is no secret but somebody's mistake. */
-bool __wrap_ed25519_scalar_is_canonical(const Ed25519Scalar *scalar)
-{
-    bool answer = __real_ed25519_scalar_is_canonical(scalar);
-
-    show(&answer, sizeof(answer));
-    return answer;
 }
 
 /* ---- A key, and what the steps leave for the next ones ---- */

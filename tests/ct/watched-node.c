@@ -5,29 +5,18 @@
  * it looks at a secret on the way: valgrind has to say so.
  */
 #include <keyutils.h>
-#include <stdlib.h>
-#include <string.h>
-#include <valgrind/memcheck.h>
 
 #include "base/crypto.h"
 #include "node/identity.h"
 #include "node/run-kind.h"
 #include "share/hpke.h"
 #include "threshold/frost-encoding.h"
-
-#define SHOW(data, size) ((void)VALGRIND_MAKE_MEM_DEFINED(data, size))
-#define HIDE(data, size) ((void)VALGRIND_MAKE_MEM_UNDEFINED(data, size))
+#include "watching.h"
 
 long __real_keyctl_read(key_serial_t key, char *buffer, size_t size);
 long __wrap_keyctl_read(key_serial_t key, char *buffer, size_t size);
-int __real_crypto_random_kernel(void *ret_data, size_t size);
-int __wrap_crypto_random_kernel(void *ret_data, size_t size);
-void __real_ed25519_multiply_base(const Ed25519Scalar *scalar, Ed25519Point *ret_product);
-void __wrap_ed25519_multiply_base(const Ed25519Scalar *scalar, Ed25519Point *ret_product);
 void __real_frost_partial_write(const FrostPartial *partial, uint8_t ret_bytes[FROST_PARTIAL_SIZE]);
 void __wrap_frost_partial_write(const FrostPartial *partial, uint8_t ret_bytes[FROST_PARTIAL_SIZE]);
-bool __real_ed25519_scalar_is_canonical(const Ed25519Scalar *scalar);
-bool __wrap_ed25519_scalar_is_canonical(const Ed25519Scalar *scalar);
 int __real_crypto_random(void *ret_data, size_t size);
 int __wrap_crypto_random(void *ret_data, size_t size);
 int __real_hpke_key_new(Secret **ret_private, uint8_t ret_public[HPKE_PUBLIC_KEY_SIZE]);
@@ -47,15 +36,7 @@ int __wrap_identity_sign(const Secret *seed, const Bytes *message, uint8_t ret_s
 int __real_run_message_sign(const Run *run, unsigned to, const Bytes *body, Bytes *ret_message, Problem *problem);
 int __wrap_run_message_sign(const Run *run, unsigned to, const Bytes *body, Bytes *ret_message, Problem *problem);
 
-static volatile unsigned sink;
 static _Thread_local bool in_hpke; /* which draws keys from OpenSSL; what others draw there is public */
-
-static bool leaks(const char *what)
-{
-    const char *leak = getenv("CT_LEAK");
-
-    return leak && strcmp(leak, what) == 0;
-}
 
 long __wrap_keyctl_read(key_serial_t key, char *buffer, size_t size)
 {
@@ -66,35 +47,10 @@ long __wrap_keyctl_read(key_serial_t key, char *buffer, size_t size)
     return read;
 }
 
-int __wrap_crypto_random_kernel(void *ret_data, size_t size)
-{
-    int r = __real_crypto_random_kernel(ret_data, size);
-
-    HIDE(ret_data, size);
-    return r;
-}
-
-void __wrap_ed25519_multiply_base(const Ed25519Scalar *scalar, Ed25519Point *ret_product)
-{
-    if (leaks("scalar") && (scalar->bytes[0] & 1))
-        sink++;
-    __real_ed25519_multiply_base(scalar, ret_product);
-    SHOW(ret_product, sizeof(*ret_product));
-}
-
 void __wrap_frost_partial_write(const FrostPartial *partial, uint8_t ret_bytes[FROST_PARTIAL_SIZE])
 {
     __real_frost_partial_write(partial, ret_bytes);
     SHOW(ret_bytes, FROST_PARTIAL_SIZE);
-}
-
-/* If it is not, what was asked about is no secret but somebody's mistake. */
-bool __wrap_ed25519_scalar_is_canonical(const Ed25519Scalar *scalar)
-{
-    bool answer = __real_ed25519_scalar_is_canonical(scalar);
-
-    SHOW(&answer, sizeof(answer));
-    return answer;
 }
 
 /* ---- Runs ---- */
@@ -136,8 +92,8 @@ int __wrap_hpke_open(const Secret *private_key, const char *info, const Bytes *a
 {
     int r = __real_hpke_open(private_key, info, associated_data, sealed, ret_plaintext);
 
-    if (r == 0 && leaks("message") && (secret_bytes(*ret_plaintext)[0] & 1))
-        sink++;
+    if (r == 0)
+        watching_leak("message", secret_bytes(*ret_plaintext));
     return r;
 }
 
@@ -151,8 +107,7 @@ int __wrap_identity_public(const Secret *seed, uint8_t ret_public[NODE_PUBLIC_KE
 
 int __wrap_identity_sign(const Secret *seed, const Bytes *message, uint8_t ret_signature[IDENTITY_SIGNATURE_SIZE])
 {
-    if (leaks("identity") && (secret_bytes(seed)[0] & 1))
-        sink++;
+    watching_leak("identity", secret_bytes(seed));
 
     int r = __real_identity_sign(seed, message, ret_signature);
 
