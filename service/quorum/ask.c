@@ -7,16 +7,6 @@
 #include "quorum/exchange.h"
 #include "quorum/state.h"
 
-NodeSet node_set_all(unsigned n)
-{
-    return ((NodeSet)1 << n) - 1;
-}
-
-unsigned node_set_count(NodeSet nodes)
-{
-    return (unsigned)__builtin_popcount(nodes);
-}
-
 void node_answers_clear(NodeAnswers *answers)
 {
     for (unsigned i = 0; i < THRESHOLD_NODES_MAX; i++) {

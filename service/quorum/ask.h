@@ -14,8 +14,21 @@ typedef uint32_t NodeSet;
 
 #define NODE_WORDS_SIZE 512 /* what is wrong with one node: a refused pin is shown beside those that were expected */
 
-NodeSet node_set_all(unsigned n);
-unsigned node_set_count(NodeSet nodes);
+static inline NodeSet node_set_all(unsigned n)
+{
+    return ((NodeSet)1 << n) - 1;
+}
+
+static inline unsigned node_set_count(NodeSet set)
+{
+    return (unsigned)__builtin_popcount(set);
+}
+
+/* The lowest index in a set that is not empty. */
+static inline unsigned node_set_lowest(NodeSet set)
+{
+    return (unsigned)__builtin_ctz(set) + 1;
+}
 
 typedef enum AskConnection {
     ASK_FRESH,     /* no Hello: GetStatus, InitToken */

@@ -76,7 +76,7 @@ static NodeSet give_tasks(Tasks *tasks, NodeSet nodes)
         NodeSet able = task_open(tasks, task) ? fast_enough(tasks, task->candidates & ~tasks->away) & ~busy : 0;
 
         if (able) {
-            unsigned index = (unsigned)__builtin_ctz(able) + 1;
+            unsigned index = node_set_lowest(able);
 
             tasks->given[index - 1] = task;
             task->candidates &= ~NODE_SET_OF(index);

@@ -189,20 +189,11 @@ static const Bytes *agreed_header(const Relay *relay)
     return best;
 }
 
-static unsigned first_of(NodeSet nodes)
-{
-    unsigned index = 1;
-
-    while (!(nodes & NODE_SET_OF(index)))
-        index++;
-    return index;
-}
-
 /* The nodes `done` have come to the same end, and others not. The one that lies is with the fewer. */
 static int name_wrong(const Relay *relay, NodeSet done, Problem *problem)
 {
     const NodeSet others = relay->nodes & ~done;
-    const unsigned other = first_of(others);
+    const unsigned other = node_set_lowest(others);
     char names[NODE_NAMES_SIZE];
     NodeSet elsewhere = 0;
 
@@ -213,7 +204,7 @@ static int name_wrong(const Relay *relay, NodeSet done, Problem *problem)
         return wrong(relay, other, header_of(relay, other) ? "comes to another key than the others" : "is not done when others are",
                      problem);
     if (node_set_count(done) < node_set_count(others) && elsewhere == 0)
-        return wrong(relay, first_of(done), "says that it is done when others are not", problem);
+        return wrong(relay, node_set_lowest(done), "says that it is done when others are not", problem);
     steps_name_nodes(relay->quorum, relay->nodes, names);
     return problem_set(problem, QUORUM_E_SIGNATURE,
                        "Nodes %s do not come to the same end, and nothing tells which of them lies ('kqctl sync --discard-pending' removes "
